@@ -1,0 +1,39 @@
+"""The numerical kernels: arrays in, arrays out, nothing known of autograd.
+
+Every backend is a package with the same files and the same functions:
+
+    reference/   NumPy. The specification: reads like the formula, exact in float64
+    cpu/         Numba. The same functions, fast
+
+Beside them shapes.py (output sizes) and filters.py (the bilinear filter), shared by all.
+
+The kernel table, with arrays as (N, C, H, W) and every ``stride``, ``padding``, ``dilation``,
+``kernel_size``, ``input_size`` and ``output_size`` a pair (vertical, horizontal) of ints:
+
+    conv.py        conv2d(x, w, b, stride, padding, dilation, groups) -> y
+                   conv2d_grad_input(gy, w, input_size, stride, padding, dilation, groups) -> gx
+                   conv2d_grad_weight(gy, x, kernel_size, stride, padding, dilation, groups)
+                       -> gw
+    pool.py        max_pool2d(x, kernel_size, stride, padding, dilation, output_size)
+                       -> y, argmax
+                   max_pool2d_grad(gy, argmax, input_size, kernel_size, stride, padding,
+                       dilation) -> gx
+                   avg_pool2d(x, kernel_size, stride, padding, dilation, output_size) -> y
+                   avg_pool2d_grad(gy, input_size, kernel_size, stride, padding, dilation) -> gx
+    activation.py  relu(x) -> y
+                   relu_grad(gy, y) -> gx
+    lrn.py         local_response_norm(x, size, alpha, beta, k) -> y, scale
+                   local_response_norm_grad(gy, x, y, scale, size, alpha, beta) -> gx
+    loss.py        cross_entropy(scores, labels, weight, ignore_index) -> losses, log_sum_exp
+                   cross_entropy_grad(scores, labels, log_sum_exp, pixel_scale, ignore_index)
+                       -> gscores
+    upsample.py    upsample_bilinear(x, kernel_size, stride, padding, output_size) -> y
+                   upsample_bilinear_grad(gy, input_size, kernel_size, stride, padding) -> gx
+    solver.py      sgd_step(w, g, v, rate, momentum, decay), in place
+                   adamw_step(w, g, m, s, rate, beta1, beta2, epsilon, decay, step), in place
+    confusion.py   confusion_counts(labels, predictions, num_classes, ignore_index) -> counts
+
+Kernels trust their arguments: shapes, types and values are checked once, in ``minifcn.functions``
+and in ``kernels.shapes``, before a kernel is called. Layout is a matter of strides: a kernel takes
+any strides and may return channels-last ones.
+"""

@@ -1,0 +1,30 @@
+"""Parameter updates, in place: one call, one parameter."""
+
+import numpy as np
+
+
+def sgd_step(w, g, v, rate: float, momentum: float, decay: float) -> None:
+    """Caffe's momentum: v <- momentum*v + rate*(g + decay*w);  w <- w - v  (sgd_solver.cpp).
+
+    The rate is inside the velocity, so a change of rate is felt gradually. g is left alone.
+    """
+    v *= w.dtype.type(momentum)
+    v += w.dtype.type(rate) * (g + w.dtype.type(decay) * w)
+    w -= v
+
+
+def adamw_step(
+    w, g, m, s, rate: float, beta1: float, beta2: float, epsilon: float, decay: float, step: int
+) -> None:
+    """Adam with decoupled weight decay (Loshchilov, Hutter 2019); step counts from 1.
+
+    m <- beta1*m + (1-beta1)*g;  s <- beta2*s + (1-beta2)*g^2
+    w <- w - rate*decay*w - rate * (m/(1-beta1^step)) / (sqrt(s/(1-beta2^step)) + epsilon)
+    """
+    real = w.dtype.type
+    m *= real(beta1)
+    m += real(1 - beta1) * g
+    s *= real(beta2)
+    s += real(1 - beta2) * g * g
+    w *= real(1 - rate * decay)
+    w -= real(rate / (1 - beta1**step)) * m / (np.sqrt(s / real(1 - beta2**step)) + real(epsilon))
