@@ -1,0 +1,212 @@
+"""Broadcasting arithmetic: elementwise operations, and the matrix product.
+
+Where broadcasting repeated an input along an axis, its gradient is the sum over that axis.
+"""
+
+import numpy as np
+
+from ..backends import array_module
+from .function import Function
+from .tensor import Tensor, as_tensor
+
+
+def unbroadcast(g, shape: tuple[int, ...]):
+    """Sum a gradient over the axes along which an input of this shape was repeated."""
+    if g.shape == shape:
+        return g
+    extra = g.ndim - len(shape)
+    axes = tuple(range(extra))
+    axes += tuple(extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1)
+    return g.sum(axis=axes, keepdims=True).reshape(shape)
+
+
+class Elementwise(Function):
+    """An operation whose inputs broadcast against each other."""
+
+    def infer_shape(self, *shapes):
+        try:
+            return np.broadcast_shapes(*shapes)
+        except ValueError:
+            text = " and ".join(map(str, shapes))
+            raise ValueError(f"{type(self).__name__}: shapes {text} do not broadcast") from None
+
+    def backward(self, gy):
+        gradients = self.elementwise_backward(gy)
+        return tuple(
+            unbroadcast(g, shape) if needed else None
+            for g, shape, needed in zip(
+                gradients, self.input_shapes, self.needs_input_grad, strict=True
+            )
+        )
+
+
+class Add(Elementwise):
+    """y = a + b."""
+
+    def forward(self, a, b):
+        return a + b
+
+    def elementwise_backward(self, gy):
+        return gy, gy
+
+
+class Sub(Elementwise):
+    """y = a - b."""
+
+    def forward(self, a, b):
+        return a - b
+
+    def elementwise_backward(self, gy):
+        return gy, -gy
+
+
+class Mul(Elementwise):
+    """y = a * b: ga = gy * b, gb = gy * a."""
+
+    def forward(self, a, b):
+        self.save(a if self.needs_input_grad[1] else None, b if self.needs_input_grad[0] else None)
+        return a * b
+
+    def elementwise_backward(self, gy):
+        a, b = self.saved
+        return None if b is None else gy * b, None if a is None else gy * a
+
+
+class Div(Elementwise):
+    """y = a / b: ga = gy / b, gb = -gy * a / b^2."""
+
+    def forward(self, a, b):
+        self.save(a, b)
+        return a / b
+
+    def elementwise_backward(self, gy):
+        a, b = self.saved
+        ga = gy / b
+        return ga, -ga * a / b if self.needs_input_grad[1] else None
+
+
+class Neg(Elementwise):
+    """y = -x."""
+
+    def forward(self, x):
+        return -x
+
+    def elementwise_backward(self, gy):
+        return (-gy,)
+
+
+class Pow(Elementwise):
+    """y = x^c for a fixed number c: gx = gy * c * x^(c-1)."""
+
+    def __init__(self, exponent: float):
+        self.exponent = exponent
+
+    def forward(self, x):
+        self.save(x)
+        return x**self.exponent
+
+    def elementwise_backward(self, gy):
+        (x,) = self.saved
+        return (gy * (self.exponent * x ** (self.exponent - 1)),)
+
+
+class Exp(Elementwise):
+    """y = e^x: gx = gy * y."""
+
+    def forward(self, x):
+        y = array_module(x).exp(x)
+        self.save(y)
+        return y
+
+    def elementwise_backward(self, gy):
+        (y,) = self.saved
+        return (gy * y,)
+
+
+class Log(Elementwise):
+    """y = ln x: gx = gy / x."""
+
+    def forward(self, x):
+        self.save(x)
+        return array_module(x).log(x)
+
+    def elementwise_backward(self, gy):
+        (x,) = self.saved
+        return (gy / x,)
+
+
+class MatMul(Function):
+    """y = a b for matrices or stacks of them: ga = gy b^T, gb = a^T gy."""
+
+    def infer_shape(self, a, b):
+        if len(a) < 2 or len(b) < 2:
+            raise ValueError(f"matmul: wants matrices or stacks of them; got {a} and {b}")
+        if a[-1] != b[-2]:
+            raise ValueError(f"matmul: {a} @ {b}: {a[-1]} columns meet {b[-2]} rows")
+        try:
+            return (*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1])
+        except ValueError:
+            raise ValueError(f"matmul: {a} @ {b}: the stacks do not broadcast") from None
+
+    def forward(self, a, b):
+        self.save(a if self.needs_input_grad[1] else None, b if self.needs_input_grad[0] else None)
+        return a @ b
+
+    def backward(self, gy):
+        a, b = self.saved
+        shape_a, shape_b = self.input_shapes
+        ga = None if b is None else unbroadcast(gy @ b.swapaxes(-1, -2), shape_a)
+        gb = None if a is None else unbroadcast(a.swapaxes(-1, -2) @ gy, shape_b)
+        return ga, gb
+
+
+def add(a, b) -> Tensor:
+    """a + b, broadcasting."""
+    return Add()(*_both(a, b))
+
+
+def sub(a, b) -> Tensor:
+    """a - b, broadcasting."""
+    return Sub()(*_both(a, b))
+
+
+def mul(a, b) -> Tensor:
+    """a * b, broadcasting."""
+    return Mul()(*_both(a, b))
+
+
+def div(a, b) -> Tensor:
+    """a / b, broadcasting."""
+    return Div()(*_both(a, b))
+
+
+def neg(x) -> Tensor:
+    """-x."""
+    return Neg()(x)
+
+
+def pow(x, exponent: float) -> Tensor:
+    """x ** exponent, elementwise, for a fixed number. Raises TypeError for anything else."""
+    if not isinstance(exponent, (int, float)):
+        raise TypeError(f"pow: the exponent must be a number; got {type(exponent).__name__}")
+    return Pow(exponent)(x)
+
+
+def exp(x) -> Tensor:
+    """e^x, elementwise."""
+    return Exp()(x)
+
+
+def log(x) -> Tensor:
+    """Natural logarithm, elementwise."""
+    return Log()(x)
+
+
+def matmul(a, b) -> Tensor:
+    """Matrix product: (..., L, M) @ (..., M, N) -> (..., L, N)."""
+    return MatMul()(a, b)
+
+
+def _both(a, b) -> tuple[Tensor, Tensor]:
+    a = as_tensor(a, like=b if isinstance(b, Tensor) else None)
+    return a, as_tensor(b, like=a)

@@ -1,0 +1,122 @@
+"""The backward pass: the graph from its end to its leaves, every function once.
+
+A function may run when all that used its output have run: its gradient is then complete. So the
+uses of every function are counted first, and a function is taken up when its count reaches zero.
+Both passes are loops, not recursions: a graph may be as deep as memory allows.
+"""
+
+from collections import defaultdict
+
+import numpy as np
+
+from . import hooks
+
+
+def backward(tensor, grad=None, retain_graph: bool = False) -> None:
+    """See ``Tensor.backward``."""
+    if not tensor.requires_grad:
+        raise RuntimeError(
+            "backward: this tensor does not depend on anything that requires a gradient"
+            " (requires_grad=False everywhere, or computed under no_grad)"
+        )
+    root, gradients = tensor.edge(), {}
+    gradients[root] = _starting_gradient(tensor, grad), False
+    uses = _count_uses(root)
+    ready = [root]
+    while ready:
+        node = ready.pop()
+        gy, owned = gradients.pop(node, (None, False))
+        if not hasattr(node, "edges"):  # a leaf tensor
+            _add_to_leaf(node, gy, owned)
+            continue
+        edges = node.edges
+        for edge, gx, fresh in zip(edges, *_run(node, gy), strict=True):
+            if edge is None:
+                continue
+            _accumulate(gradients, edge, gx, fresh)
+            uses[edge] -= 1
+            if uses[edge] == 0:
+                ready.append(edge)
+        if not retain_graph:
+            node.free()
+        gy = gx = edges = None  # the consumed gradient dies here, before the next function runs
+
+
+def _starting_gradient(tensor, grad):
+    if grad is None:
+        if tensor.size != 1:
+            raise RuntimeError(
+                f"backward: a tensor of shape {tensor.shape} needs a gradient of that shape; "
+                "only one-element tensors may go without"
+            )
+        return np.ones_like(tensor.data)
+    grad = np.asarray(getattr(grad, "data", grad) if not isinstance(grad, np.ndarray) else grad)
+    if grad.shape != tensor.shape:
+        raise ValueError(f"backward: gradient {grad.shape} for a tensor {tensor.shape}")
+    return grad.astype(tensor.dtype, copy=False)
+
+
+def _count_uses(root) -> dict:
+    """How many inputs of the functions below ``root`` each function or leaf is."""
+    uses, stack = defaultdict(int), [root]
+    while stack:
+        node = stack.pop()
+        if getattr(node, "freed", False):
+            raise RuntimeError(
+                f"backward: {type(node).__name__} was freed by an earlier backward(); "
+                "call that one with retain_graph=True, or run the forward pass again"
+            )
+        for edge in getattr(node, "edges", ()):
+            if edge is not None:
+                uses[edge] += 1
+                if uses[edge] == 1:
+                    stack.append(edge)
+    return uses
+
+
+def _run(function, gy):
+    """The gradients of a function's inputs, and for each whether nobody else holds its memory."""
+    if gy is None:  # nothing that used this output passed anything on
+        return (None,) * len(function.edges), (False,) * len(function.edges)
+    watchers = hooks.active()
+    for hook in watchers:
+        hook.backward_begin(function, gy)
+    gradients = function.backward(gy)
+    if not isinstance(gradients, tuple):
+        gradients = (gradients,)
+    for gx, shape in zip(gradients, function.input_shapes, strict=True):
+        if gx is not None and gx.shape != shape:
+            raise RuntimeError(
+                f"{type(function).__name__}.backward: gradient {gx.shape} for an input {shape}"
+            )
+    for hook in watchers:
+        hook.backward_end(function, gradients)
+    held = [id(gy), *map(id, function.saved), *map(id, gradients)]
+    fresh = tuple(
+        gx is not None and gx.base is None and held.count(id(gx)) == 1 for gx in gradients
+    )
+    return gradients, fresh
+
+
+def _accumulate(gradients: dict, node, gx, fresh: bool) -> None:
+    """The first gradient is kept, the second added into a new array, later ones in place."""
+    if gx is None:
+        return
+    if node not in gradients:
+        gradients[node] = gx, fresh
+        return
+    total, owned = gradients[node]
+    if owned:
+        total += gx
+    else:
+        total = total + gx
+    gradients[node] = total, True
+
+
+def _add_to_leaf(leaf, gx, owned: bool) -> None:
+    if gx is None:
+        return
+    if leaf.grad is None:
+        leaf.grad = gx if owned else gx.copy()
+    else:
+        leaf.grad += gx

@@ -1,0 +1,81 @@
+"""Operations are objects: a Function computes, saves what its backward needs, and knows the
+functions that made its inputs.
+
+The graph links functions to functions, never through tensors, so an array that no function saved
+dies as soon as nobody names it.
+"""
+
+import numpy as np
+
+from . import hooks, mode
+from .tensor import Tensor, as_tensor
+
+
+class Function:
+    """One differentiable operation, applied once.
+
+    A subclass gives ``infer_shape``, ``forward`` and ``backward``, all on raw arrays and shapes:
+
+        class Square(Function):
+            def forward(self, x):
+                self.save(x)
+                return x * x
+
+            def backward(self, gy):
+                (x,) = self.saved
+                return 2 * x * gy
+
+        y = Square()(x)
+    """
+
+    needs_input_grad: tuple[bool, ...] = ()  # per input: is its gradient wanted?
+    input_shapes: tuple[tuple[int, ...], ...] = ()
+    edges: tuple = ()  # per input: the Function that made it, a leaf Tensor, or None
+    saved: tuple = ()
+    freed = False
+
+    def infer_shape(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+        """The output's shape, or a ValueError that shows the arithmetic; here: broadcasting."""
+        return np.broadcast_shapes(*shapes)
+
+    def forward(self, *arrays):
+        """The output, one array."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, gy):
+        """Vector-Jacobian product: for each input the gradient, or None where none is needed.
+
+        gy has the output's shape. The result is one array, or a tuple with one entry an input.
+        gy itself must not be changed, and may be returned.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def save(self, *arrays) -> None:
+        """Keep arrays for ``backward``; without a gradient to compute, nothing is kept."""
+        if any(self.needs_input_grad):
+            self.saved = arrays
+
+    def free(self) -> None:
+        """Let go of everything that the backward pass needed."""
+        self.saved, self.edges, self.freed = (), (), True
+
+    def __call__(self, *inputs) -> Tensor:
+        inputs = tuple(as_tensor(x) for x in inputs)
+        watchers = hooks.active()
+        recording = mode.is_recording() and any(x.requires_grad for x in inputs)
+        self.needs_input_grad = tuple(recording and x.requires_grad for x in inputs)
+        self.input_shapes = tuple(x.shape for x in inputs)
+        for hook in watchers:
+            hook.forward_begin(self, inputs)
+        shape = self.infer_shape(*self.input_shapes)
+        if mode.is_shapes_only():
+            data = np.broadcast_to(np.zeros((), np.result_type(*(x.dtype for x in inputs))), shape)
+        else:
+            data = self.forward(*(x.data for x in inputs))
+        output = Tensor(data)
+        if recording:
+            self.edges = tuple(x.edge() for x in inputs)
+            output.requires_grad, output.function = True, self
+        for hook in watchers:
+            hook.forward_end(self, inputs, output)
+        return output

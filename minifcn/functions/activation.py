@@ -1,0 +1,149 @@
+"""Nonlinearities that act on every element, and the softmax, which acts along one axis."""
+
+from .. import rng
+from ..autograd import Function, Tensor, as_tensor
+from ..backends import array_module, kernels_for
+
+
+class ReLU(Function):
+    """y = max(x, 0): gx = gy where y > 0."""
+
+    def forward(self, x):
+        y = kernels_for(x).relu(x)
+        self.save(y)
+        return y
+
+    def backward(self, gy):
+        (y,) = self.saved
+        return kernels_for(gy).relu_grad(gy, y)
+
+
+class Sigmoid(Function):
+    """y = 1 / (1 + e^-x): gx = gy * y * (1 - y)."""
+
+    def forward(self, x):
+        xp = array_module(x)
+        e = xp.exp(-abs(x))  # never overflows
+        y = xp.where(x >= 0, 1 / (1 + e), e / (1 + e))
+        self.save(y)
+        return y
+
+    def backward(self, gy):
+        (y,) = self.saved
+        return gy * y * (1 - y)
+
+
+class Tanh(Function):
+    """y = tanh x: gx = gy * (1 - y^2)."""
+
+    def forward(self, x):
+        y = array_module(x).tanh(x)
+        self.save(y)
+        return y
+
+    def backward(self, gy):
+        (y,) = self.saved
+        return gy * (1 - y * y)
+
+
+class Dropout(Function):
+    """y = x * mask / (1 - p): every element is dropped on its own with probability p."""
+
+    def __init__(self, p: float):
+        self.p = p
+
+    def forward(self, x):
+        xp = array_module(x)
+        keep = xp.asarray(rng.generator().random(x.shape, dtype="float32") >= self.p)
+        self.save(keep)
+        return self._apply(x, keep)
+
+    def backward(self, gy):
+        (keep,) = self.saved
+        return self._apply(gy, keep)
+
+    def _apply(self, x, keep):
+        return x * keep * x.dtype.type(1 / (1 - self.p))
+
+
+class Softmax(Function):
+    """y = e^x / sum e^x along an axis: gx = y * (gy - sum gy*y)."""
+
+    def __init__(self, axis: int):
+        self.axis = axis
+
+    def infer_shape(self, shape):
+        return _with_axis(shape, self.axis, "softmax")
+
+    def forward(self, x):
+        e = array_module(x).exp(x - x.max(axis=self.axis, keepdims=True))
+        y = e / e.sum(axis=self.axis, keepdims=True)
+        self.save(y)
+        return y
+
+    def backward(self, gy):
+        (y,) = self.saved
+        return y * (gy - (gy * y).sum(axis=self.axis, keepdims=True))
+
+
+class LogSoftmax(Function):
+    """y = x - log sum e^x along an axis: gx = gy - e^y * sum gy."""
+
+    def __init__(self, axis: int):
+        self.axis = axis
+
+    def infer_shape(self, shape):
+        return _with_axis(shape, self.axis, "log_softmax")
+
+    def forward(self, x):
+        xp = array_module(x)
+        x = x - x.max(axis=self.axis, keepdims=True)
+        y = x - xp.log(xp.exp(x).sum(axis=self.axis, keepdims=True))
+        self.save(y)
+        return y
+
+    def backward(self, gy):
+        (y,) = self.saved
+        return gy - array_module(y).exp(y) * gy.sum(axis=self.axis, keepdims=True)
+
+
+def relu(x) -> Tensor:
+    """max(x, 0), elementwise; at 0 the gradient is 0."""
+    return ReLU()(x)
+
+
+def sigmoid(x) -> Tensor:
+    """1 / (1 + e^-x), elementwise."""
+    return Sigmoid()(x)
+
+
+def tanh(x) -> Tensor:
+    """Hyperbolic tangent, elementwise."""
+    return Tanh()(x)
+
+
+def dropout(x, p: float = 0.5, training: bool = True) -> Tensor:
+    """Drop every element with probability p and scale the others by 1/(1-p) (inverted dropout).
+
+    Elements, not channels, as Caffe does it. Outside training x itself. Raises ValueError unless
+    0 <= p < 1. The mask comes from the generator that ``minifcn.manual_seed`` seeds.
+    """
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout: p must be at least 0 and below 1; got {p}")
+    return Dropout(p)(x) if training and p > 0 else as_tensor(x)
+
+
+def softmax(x, axis: int = 1) -> Tensor:
+    """e^x / sum of e^x along an axis (of (N, C, H, W): the classes); safe for large x."""
+    return Softmax(axis)(x)
+
+
+def log_softmax(x, axis: int = 1) -> Tensor:
+    """log of ``softmax``, without computing small probabilities on the way."""
+    return LogSoftmax(axis)(x)
+
+
+def _with_axis(shape, axis: int, who: str):
+    if not -len(shape) <= axis < len(shape):
+        raise ValueError(f"{who}: axis {axis} does not exist in shape {shape}")
+    return shape

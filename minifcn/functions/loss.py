@@ -1,0 +1,108 @@
+"""The loss of semantic segmentation: softmax cross-entropy at every pixel that is not ignored."""
+
+import numpy as np
+
+from ..autograd import Function, Tensor, as_tensor
+from ..backends import array_module, kernels_for
+from ._arguments import same_dtype
+
+REDUCTIONS = ("mean", "sum", "batch", "none")
+
+
+class CrossEntropy(Function):
+    """loss = sum over valid pixels of weight[label] * -log softmax(scores)[label] / divisor."""
+
+    def __init__(self, labels, weight, ignore_index: int, reduction: str):
+        self.labels, self.weight = labels, weight
+        self.ignore_index, self.reduction = ignore_index, reduction
+
+    def infer_shape(self, scores):
+        labels = self.labels.shape
+        if len(scores) < 2 or labels != (scores[0], *scores[2:]):
+            raise ValueError(
+                f"cross_entropy: scores {scores} are (N, K, H, W) and want labels (N, H, W), "
+                f"here {(scores[0], *scores[2:])}; got {labels}"
+            )
+        if self.weight is not None and self.weight.shape != (scores[1],):
+            raise ValueError(f"cross_entropy: weight {self.weight.shape} for {scores[1]} classes")
+        return labels if self.reduction == "none" else ()
+
+    def forward(self, scores):
+        same_dtype("cross_entropy", scores=scores, weight=self.weight)
+        N, K = scores.shape[:2]
+        labels = self.labels.reshape(N, -1, 1)
+        check_labels(self.labels, K, self.ignore_index)
+        scores = scores.reshape(N, K, -1, 1)
+        losses, log_sum_exp = kernels_for(scores).cross_entropy(
+            scores, labels, self.weight, self.ignore_index
+        )
+        self.divisor = self._divisor(labels, N)
+        self.save(scores, labels, log_sum_exp)
+        if self.reduction == "none":
+            return losses.reshape(self.labels.shape)
+        total = losses.sum(dtype=np.float64) / self.divisor
+        return array_module(scores).asarray(total, dtype=scores.dtype)
+
+    def backward(self, gy):
+        scores, labels, log_sum_exp = self.saved
+        xp = array_module(scores)
+        upstream = gy.reshape(labels.shape) if self.reduction == "none" else gy
+        pixel_scale = xp.broadcast_to(upstream, labels.shape) / scores.dtype.type(self.divisor)
+        if self.weight is not None:
+            valid = labels != self.ignore_index
+            pixel_scale = pixel_scale * self.weight[xp.where(valid, labels, 0)]
+        gscores = kernels_for(scores).cross_entropy_grad(
+            scores, labels, log_sum_exp, pixel_scale, self.ignore_index
+        )
+        return gscores.reshape(self.input_shapes[0])
+
+    def _divisor(self, labels, N: int) -> float:
+        if self.reduction == "batch":
+            return float(N)
+        if self.reduction != "mean":
+            return 1.0
+        valid = labels != self.ignore_index
+        if self.weight is None:
+            return float(max(1, valid.sum()))
+        return float(self.weight[labels[valid]].sum(dtype=np.float64)) or 1.0
+
+
+def cross_entropy(
+    scores, labels, weight=None, ignore_index: int = 255, reduction: str = "mean"
+) -> Tensor:
+    """Softmax cross-entropy at every pixel, without those labelled ignore_index.
+
+        l[n,h,w] = weight[label] * (log sum over k of exp(scores[n,k,h,w]) - scores[n,label,h,w])
+
+    scores (N, K, H, W), or (N, K) for whole images; labels an integer array (N, H, W), or (N,);
+    weight (K,) or None. Reductions, of the sum over the pixels that are not ignored:
+
+        mean    divided by their number, or by the sum of their weights (Caffe's normalize: true)
+        sum     as it is
+        batch   divided by N (Caffe's normalize: false, the authors' VOC nets)
+        none    (N, H, W), zeros where ignored
+
+    An image with every pixel ignored has loss 0 and gradient 0. Raises ValueError for shapes that
+    do not fit and for a label that is no class, TypeError for labels that are not integers.
+    (Long et al. 2015, section 3.3; Caffe softmax_loss_layer.cpp.)
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"cross_entropy: reduction {reduction!r} is none of {REDUCTIONS}")
+    labels = labels.data if isinstance(labels, Tensor) else np.asarray(labels)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"cross_entropy: labels must be integers; got dtype {labels.dtype}")
+    weight = as_tensor(weight).data if weight is not None else None
+    return CrossEntropy(labels, weight, ignore_index, reduction)(scores)
+
+
+def check_labels(labels, num_classes: int, ignore_index: int = 255) -> None:
+    """Raises ValueError for labels that are no class: value, first position and number."""
+    wrong = (labels != ignore_index) & ((labels < 0) | (labels >= num_classes))
+    if not wrong.any():
+        return
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    raise ValueError(
+        f"cross_entropy: label {int(labels[first])} at {first} is not one of the {num_classes} "
+        f"classes 0..{num_classes - 1} nor the ignored {ignore_index} "
+        f"({int(wrong.sum())} such pixels)"
+    )

@@ -1,0 +1,112 @@
+"""Cutting, framing and joining maps. All linear: backward puts back what forward took."""
+
+import numpy as np
+
+from ..autograd import Function, Tensor
+from ..backends import array_module
+from ._arguments import image_shape, pair
+
+
+class Crop(Function):
+    """y = x[:, :, top : top+height, left : left+width]."""
+
+    def __init__(self, offset, size):
+        self.offset, self.size = pair(offset, "offset", 0), pair(size, "size", 1)
+
+    def infer_shape(self, x):
+        N, C, H, W = image_shape(x, "crop")
+        (top, left), (height, width) = self.offset, self.size
+        if top + height > H or left + width > W:
+            raise ValueError(
+                f"crop: x {x}: offset {self.offset} + size {self.size} = "
+                f"({top + height}, {left + width}) reaches beyond ({H}, {W})"
+            )
+        self.window = (..., slice(top, top + height), slice(left, left + width))
+        return (N, C, height, width)
+
+    def forward(self, x):
+        return x[self.window]
+
+    def backward(self, gy):
+        gx = array_module(gy).zeros(self.input_shapes[0], gy.dtype)
+        gx[self.window] = gy
+        return gx
+
+
+class Pad(Function):
+    """y = x with ``value`` around it."""
+
+    def __init__(self, padding, value: float):
+        if isinstance(padding, (tuple, list)) and len(padding) == 4:
+            vertical, horizontal = pair(padding[:2], "padding", 0), pair(padding[2:], "padding", 0)
+        else:
+            vertical, horizontal = ((p, p) for p in pair(padding, "padding", 0))
+        self.padding, self.value = (vertical, horizontal), value
+
+    def infer_shape(self, x):
+        N, C, H, W = image_shape(x, "pad")
+        return (N, C, H + sum(self.padding[0]), W + sum(self.padding[1]))
+
+    def forward(self, x):
+        widths = ((0, 0), (0, 0), *self.padding)
+        return array_module(x).pad(x, widths, constant_values=self.value)
+
+    def backward(self, gy):
+        (top, _), (left, _) = self.padding
+        H, W = self.input_shapes[0][2:]
+        return gy[:, :, top : top + H, left : left + W]
+
+
+class Cat(Function):
+    """y = inputs side by side along an axis."""
+
+    def __init__(self, axis: int):
+        self.axis = axis
+
+    def infer_shape(self, *shapes):
+        first = shapes[0]
+        if not -len(first) <= self.axis < len(first):
+            raise ValueError(f"cat: axis {self.axis} does not exist in shape {first}")
+        axis = self.axis % len(first)
+        for shape in shapes:
+            if len(shape) != len(first) or any(
+                a != b for i, (a, b) in enumerate(zip(shape, first, strict=True)) if i != axis
+            ):
+                text = ", ".join(map(str, shapes))
+                raise ValueError(f"cat along axis {axis}: shapes {text} differ elsewhere")
+        return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
+
+    def forward(self, *arrays):
+        return array_module(arrays[0]).concatenate(arrays, axis=self.axis)
+
+    def backward(self, gy):
+        ends = np.cumsum([shape[self.axis] for shape in self.input_shapes])[:-1]
+        return tuple(array_module(gy).split(gy, ends.tolist(), axis=self.axis))
+
+
+def crop(x, offset, size) -> Tensor:
+    """The part of (N, C, H, W) maps that starts at ``offset`` and has ``size``, in pixels.
+
+    offset, size: an int or a pair (vertical, horizontal). The crop is at an offset, not centred:
+    this is how the authors align score maps. Raises ValueError where it reaches beyond x.
+    """
+    return Crop(offset, size)(x)
+
+
+def pad(x, padding, value: float = 0.0) -> Tensor:
+    """Put a frame of ``value`` around (N, C, H, W) maps.
+
+    padding: an int, a pair (vertical, horizontal), or (top, bottom, left, right), in pixels.
+    """
+    return Pad(padding, value)(x)
+
+
+def cat(tensors, axis: int = 1) -> Tensor:
+    """Join tensors along an axis (of (N, C, H, W): the channels).
+
+    Raises ValueError where they differ along another axis, or where there are none.
+    """
+    tensors = tuple(tensors)
+    if not tensors:
+        raise ValueError("cat: there is nothing to join")
+    return Cat(axis)(*tensors)
