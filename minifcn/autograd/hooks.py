@@ -49,6 +49,10 @@ class Hook:
     def module_end(self, module, output) -> None:
         """It has returned ``output``."""
 
+    def align(self, x, reference) -> tuple[int, int] | None:
+        """Asked by a layer whose offset is not known yet; geometry's trace answers."""
+        return None
+
 
 class Timer(Hook):
     """Wall time and calls of every kind of operation, forward and backward."""

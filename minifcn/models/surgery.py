@@ -1,0 +1,61 @@
+"""Net surgery: weights from one net into another, by the names of the layers."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..nn import Module
+
+
+@dataclass
+class CopyReport:
+    """What ``copy_weights`` did, as names of parameters.
+
+    copied: taken over; reshaped: taken over, from another shape of the same number of values;
+    kept: of the net, without a counterpart; unused: of the source, without a place; misfits: of
+    both, but of another number of values, (name, source's shape, net's shape).
+    """
+
+    copied: list[str] = field(default_factory=list)
+    reshaped: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    misfits: list[tuple[str, tuple, tuple]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.copied) + len(self.reshaped)} parameters copied"]
+        for names, what in (
+            (self.reshaped, "reshaped"),
+            (self.kept, "kept"),
+            (self.unused, "unused"),
+        ):
+            if names:
+                more = ", ..." if len(names) > 6 else ""
+                parts.append(f"{len(names)} {what} ({', '.join(names[:6])}{more})")
+        for name, theirs, ours in self.misfits:
+            parts.append(f"{name} not copied: {theirs} does not fill {ours}")
+        return "; ".join(parts)
+
+
+def copy_weights(model: Module, state: dict[str, np.ndarray]) -> CopyReport:
+    """Copy every array of ``state`` into the model's parameter of that name, where there is one.
+
+    An array of another shape but the same number of values is reshaped: a fully connected layer
+    becomes the convolution that it is (the authors' surgery.py, transplant). What has no
+    counterpart keeps its value, so new score layers stay zero: this is how FCN-16s starts from
+    FCN-32s, and 8s from 16s.
+    """
+    report, own = CopyReport(), dict(model.named_parameters())
+    for name, array in state.items():
+        if name not in own:
+            report.unused.append(name)
+            continue
+        parameter = own[name]
+        if array.size != parameter.size:
+            report.misfits.append((name, array.shape, parameter.shape))
+            continue
+        fits = array.shape == parameter.shape
+        (report.copied if fits else report.reshaped).append(name)
+        parameter.data = np.array(array, dtype=parameter.dtype).reshape(parameter.shape)
+    report.kept = [name for name in own if name not in state]
+    return report

@@ -1,0 +1,46 @@
+"""Layers and networks: modules that own parameters."""
+
+from . import init
+from .align import Crop, Fuse
+from .containers import Net, Sequential
+from .layers import (
+    AvgPool2d,
+    Cat,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Flatten,
+    Linear,
+    LocalResponseNorm,
+    MaxPool2d,
+    ReLU,
+    Scale,
+    Sigmoid,
+    Tanh,
+    UpsampleBilinear,
+)
+from .module import Module, Parameter
+
+__all__ = [
+    "AvgPool2d",
+    "Cat",
+    "Conv2d",
+    "ConvTranspose2d",
+    "Crop",
+    "Dropout",
+    "Flatten",
+    "Fuse",
+    "Linear",
+    "LocalResponseNorm",
+    "MaxPool2d",
+    "Module",
+    "Net",
+    "Parameter",
+    "ReLU",
+    "Scale",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+    "UpsampleBilinear",
+    "init",
+]

@@ -1,0 +1,62 @@
+"""Networks made of named layers: in a row, or as a table of what each layer reads."""
+
+from .module import Module
+
+
+class Sequential(Module):
+    """Layers one after the other: ``Sequential(layer, ...)`` or ``Sequential({name: layer})``."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        if len(layers) == 1 and isinstance(layers[0], dict):
+            named = layers[0].items()
+        else:
+            named = ((str(i), layer) for i, layer in enumerate(layers))
+        for name, layer in named:
+            self.add_module(name, layer)
+
+    def forward(self, x):
+        for layer in self._modules.values():
+            x = layer(x)
+        return x
+
+
+class Net(Module):
+    """A network as a table, as in the authors' net.py: layers by name, and what each reads.
+
+        net = Net()                                  # its input is called "data"
+        net.add("conv1", Conv2d(3, 8, 3))            # reads what was added last
+        net.add("score", Crop(), "conv1", "data")    # or what it is told to
+
+    Calling the net returns the output of the last layer. The output of a layer is let go after
+    the last layer that reads it, so without gradients few maps are alive at a time.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.reads = {}  # layer's name -> names of what it reads
+        self.tail = "data"
+
+    def add(self, name: str, layer: Module, *inputs: str) -> str:
+        """Append a layer; returns its name. Raises ValueError for an input that is not there."""
+        inputs = inputs or (self.tail,)
+        for source in inputs:
+            if source != "data" and source not in self._modules:
+                raise ValueError(f"layer {name!r} reads {source!r}, which has not been added")
+        self.add_module(name, layer)
+        self.reads[name] = inputs
+        self.tail = name
+        return name
+
+    def forward(self, data):
+        last_reader = {source: name for name, inputs in self.reads.items() for source in inputs}
+        maps, output = {"data": data}, data
+        del data
+        for name, inputs in self.reads.items():
+            output = self._modules[name](*(maps[source] for source in inputs))
+            for source in set(inputs):
+                if last_reader[source] == name:
+                    del maps[source]
+            if name in last_reader:
+                maps[name] = output
+        return output

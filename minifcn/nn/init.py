@@ -1,0 +1,44 @@
+"""Initial weights. Random ones come from the generator that ``minifcn.manual_seed`` seeds."""
+
+import numpy as np
+
+from minifcn.kernels.filters import bilinear_filter
+
+from .. import rng
+
+
+def he_normal(shape: tuple[int, ...]) -> np.ndarray:
+    """Normal with variance 2 / fan-in, which keeps the scale of activations through ReLUs.
+
+    fan-in: what one output sums over, the product of all lengths but the first (He et al. 2015;
+    Caffe's "msra" filler). float32.
+    """
+    fan_in = int(np.prod(shape[1:])) or 1
+    weights = rng.generator().standard_normal(shape, dtype=np.float32)
+    weights *= np.float32(np.sqrt(2 / fan_in))
+    return weights
+
+
+def xavier_uniform(shape: tuple[int, ...]) -> np.ndarray:
+    """Uniform in +-sqrt(3 / fan-in) (Caffe's "xavier" filler). float32."""
+    bound = np.sqrt(3 / (int(np.prod(shape[1:])) or 1))
+    return rng.generator().uniform(-bound, bound, shape).astype(np.float32)
+
+
+def zeros(shape: tuple[int, ...]) -> np.ndarray:
+    """Zeros: score layers start so, and predict nothing until they are trained. float32."""
+    return np.zeros(shape, np.float32)
+
+
+def bilinear(shape: tuple[int, int, int, int]) -> np.ndarray:
+    """Bilinear interpolation as a transposed convolution's weight (K, K, KH, KW), float32.
+
+    The filter stands on the diagonal: every channel is upsampled on its own (the authors'
+    surgery.py). Raises ValueError where K in and K out differ.
+    """
+    if shape[0] != shape[1]:
+        raise ValueError(f"bilinear: a weight {shape} needs as many channels in as out")
+    weights = np.zeros(shape, np.float32)
+    diagonal = np.arange(shape[0])
+    weights[diagonal, diagonal] = bilinear_filter(shape[2:])
+    return weights

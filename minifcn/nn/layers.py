@@ -1,0 +1,244 @@
+"""The layers: each one operation of ``minifcn.functions`` with its settings and parameters."""
+
+from .. import functions as F
+from ..functions._arguments import pair
+from . import init
+from .module import Module, Parameter
+
+
+class Conv2d(Module):
+    """``functions.conv2d`` with a weight (K, C/groups, KH, KW) and a bias (K,).
+
+    Weights start He-normal, or as ``weight_init(shape)`` makes them, biases at zero. As in the
+    authors' nets the bias learns at twice the rate and does not decay.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups: int = 1,
+        bias: bool = True,
+        weight_init=init.he_normal,
+    ):
+        super().__init__()
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"Conv2d: {in_channels} and {out_channels} channels do not divide into "
+                f"{groups} groups"
+            )
+        self.kernel_size = pair(kernel_size, "kernel_size", 1)
+        self.stride, self.padding = pair(stride, "stride", 1), pair(padding, "padding", 0)
+        self.dilation, self.groups = pair(dilation, "dilation", 1), groups
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        self.weight = Parameter(weight_init(shape))
+        self.bias = Parameter(init.zeros((out_channels,)), rate=2, decay=0) if bias else None
+
+    def forward(self, x):
+        settings = self.stride, self.padding, self.dilation, self.groups
+        return F.conv2d(x, self.weight, self.bias, *settings)
+
+    def describe(self) -> str:
+        K, C = self.weight.shape[:2]
+        return f"{C * self.groups} -> {K}, {_settings(self)}"
+
+
+class ConvTranspose2d(Module):
+    """``functions.conv_transpose2d`` with a weight (K, C/groups, KH, KW).
+
+    The weight starts as bilinear interpolation (``weight_init``); there is no bias unless asked
+    for, as in the authors' nets.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups: int = 1,
+        bias: bool = False,
+        dilation=1,
+        weight_init=init.bilinear,
+    ):
+        super().__init__()
+        self.kernel_size = pair(kernel_size, "kernel_size", 1)
+        self.stride, self.padding = pair(stride, "stride", 1), pair(padding, "padding", 0)
+        self.output_padding = pair(output_padding, "output_padding", 0)
+        self.dilation, self.groups = pair(dilation, "dilation", 1), groups
+        shape = (in_channels, out_channels // groups, *self.kernel_size)
+        self.weight = Parameter(weight_init(shape))
+        self.bias = Parameter(init.zeros((out_channels,)), rate=2, decay=0) if bias else None
+
+    def forward(self, x):
+        settings = self.stride, self.padding, self.output_padding, self.dilation, self.groups
+        return F.conv_transpose2d(x, self.weight, self.bias, *settings)
+
+    def describe(self) -> str:
+        K, C = self.weight.shape[:2]
+        return f"{K} -> {C * self.groups}, {_settings(self)}"
+
+
+class UpsampleBilinear(Module):
+    """``functions.upsample_bilinear``: interpolation with a fixed filter, no parameters."""
+
+    def __init__(self, factor, kernel_size=None, padding=None, output_padding=0):
+        super().__init__()
+        self.stride = self.factor = pair(factor, "factor", 1)
+        natural = tuple(2 * f - f % 2 for f in self.factor)
+        self.kernel_size = pair(natural if kernel_size is None else kernel_size, "kernel_size", 1)
+        default = tuple(f // 2 for f in self.factor)
+        self.padding = pair(default if padding is None else padding, "padding", 0)
+        self.output_padding = pair(output_padding, "output_padding", 0)
+
+    def forward(self, x):
+        return F.upsample_bilinear(
+            x, self.factor, self.kernel_size, self.padding, self.output_padding
+        )
+
+    def describe(self) -> str:
+        return _settings(self)
+
+
+class Pool2d(Module):
+    """The settings of both poolings."""
+
+    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode: bool = False):
+        super().__init__()
+        self.kernel_size = pair(kernel_size, "kernel_size", 1)
+        self.stride = self.kernel_size if stride is None else pair(stride, "stride", 1)
+        self.padding, self.dilation = pair(padding, "padding", 0), pair(dilation, "dilation", 1)
+        self.ceil_mode = ceil_mode
+
+    def describe(self) -> str:
+        return _settings(self) + (", ceil" if self.ceil_mode else "")
+
+
+class MaxPool2d(Pool2d):
+    """``functions.max_pool2d``."""
+
+    def forward(self, x):
+        settings = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        return F.max_pool2d(x, *settings)
+
+
+class AvgPool2d(Pool2d):
+    """``functions.avg_pool2d``."""
+
+    def forward(self, x):
+        settings = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        return F.avg_pool2d(x, *settings)
+
+
+class Linear(Module):
+    """``functions.linear`` with a weight (O, I) and a bias (O,)."""
+
+    def __init__(self, in_features: int, out_features: int, weight_init=init.he_normal):
+        super().__init__()
+        self.weight = Parameter(weight_init((out_features, in_features)))
+        self.bias = Parameter(init.zeros((out_features,)), rate=2, decay=0)
+
+    def forward(self, x):
+        return F.linear(x, self.weight, self.bias)
+
+    def describe(self) -> str:
+        return f"{self.weight.shape[1]} -> {self.weight.shape[0]}"
+
+
+class LocalResponseNorm(Module):
+    """``functions.local_response_norm``."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x):
+        return F.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+    def describe(self) -> str:
+        return f"size {self.size}, alpha {self.alpha:g}, beta {self.beta:g}"
+
+
+class ReLU(Module):
+    """``functions.relu``."""
+
+    def forward(self, x):
+        return F.relu(x)
+
+
+class Sigmoid(Module):
+    """``functions.sigmoid``."""
+
+    def forward(self, x):
+        return F.sigmoid(x)
+
+
+class Tanh(Module):
+    """``functions.tanh``."""
+
+    def forward(self, x):
+        return F.tanh(x)
+
+
+class Dropout(Module):
+    """``functions.dropout`` while training, nothing otherwise."""
+
+    def __init__(self, p: float = 0.5):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x):
+        return F.dropout(x, self.p, self.training)
+
+    def describe(self) -> str:
+        return f"p {self.p:g}"
+
+
+class Scale(Module):
+    """Multiply by a fixed number (the authors' at-once nets scale their skips)."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return x * self.factor
+
+    def describe(self) -> str:
+        return f"by {self.factor:g}"
+
+
+class Flatten(Module):
+    """(N, C, H, W) -> (N, C*H*W)."""
+
+    def forward(self, x):
+        return x.reshape(x.shape[0], -1)
+
+
+class Cat(Module):
+    """``functions.cat`` along the channels."""
+
+    def forward(self, *inputs):
+        return F.cat(inputs)
+
+
+def _settings(layer: Module) -> str:
+    """Kernel, stride, padding and dilation, where they are not the usual ones."""
+    parts = [f"kernel {_short(layer.kernel_size)}"]
+    for name, usual in (("stride", 1), ("padding", 0), ("output_padding", 0), ("dilation", 1)):
+        value = getattr(layer, name, (usual, usual))
+        if value != (usual, usual):
+            parts.append(f"{name.replace('_', ' ')} {_short(value)}")
+    if getattr(layer, "groups", 1) != 1:
+        parts.append(f"groups {layer.groups}")
+    return ", ".join(parts)
+
+
+def _short(value: tuple[int, int]) -> str:
+    return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
