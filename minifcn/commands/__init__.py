@@ -1,0 +1,8 @@
+"""The commands, one a file: what each can be told, and what it calls."""
+
+from . import demo, evaluate, info, segment, summary, train
+from .options import UsageError
+
+COMMANDS = (demo, train, evaluate, segment, summary, info)
+
+__all__ = ["COMMANDS", "UsageError"]

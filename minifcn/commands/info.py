@@ -1,0 +1,46 @@
+"""Print versions, the machine, and the networks there are.
+
+  minifcn info
+
+What to quote with a question or a measurement.
+"""
+
+NAME = "info"
+
+
+def add_arguments(parser) -> None:
+    """None but the common ones."""
+
+
+def run(arguments) -> int:
+    """Look and print."""
+    import importlib.metadata
+    import importlib.util
+    import os
+    import platform
+
+    from .. import __version__, backends, models
+
+    print(f"minifcn {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    for package in ("numpy", "numba", "cupy", "pillow", "matplotlib", "safetensors"):
+        try:
+            version = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            version = "not installed"
+        print(f"  {package:12} {version}")
+    backend = backends.current_backend()
+    threads = f", {backends.get_num_threads()} threads" if backend == "cpu" else ""
+    print(f"backend {backend}{threads} of {os.cpu_count()} cores")
+    if importlib.util.find_spec("threadpoolctl"):
+        import numpy  # noqa: F401 - loads the BLAS that is asked about
+        from threadpoolctl import threadpool_info
+
+        for pool in threadpool_info():
+            if pool["user_api"] == "blas":
+                kernels = f" with {pool['architecture']} kernels" if "architecture" in pool else ""
+                print(f"BLAS {pool['internal_api']} {pool['version']}{kernels}, "
+                      f"{pool['num_threads']} threads")  # fmt: skip
+    forced = os.environ.get("OPENBLAS_CORETYPE")
+    print(f"OPENBLAS_CORETYPE {forced or 'not set'}")
+    print("models: " + ", ".join(models.names()))
+    return 0

@@ -1,0 +1,36 @@
+"""Print a network layer by layer.
+
+  minifcn summary fcn8s-vgg16
+  minifcn summary fcn4s-squeezenet --padding aligned --size 360x480
+
+For each layer: its output, the stride and the receptive field in pixels of the image, where its
+pixel x lies, parameters, multiply-adds and memory. All of it is derived from the layers' settings;
+nothing is computed, so any size answers at once.
+"""
+
+from . import options
+
+NAME = "summary"
+
+
+def add_arguments(parser) -> None:
+    """The options."""
+    add = parser.add_argument
+    add("model", type=options.model_name, metavar="MODEL", help="a name; see 'minifcn info'")
+    add("--size", type=options.size, default=(500, 500), metavar="HxW", help="default: 500x500")
+    add("--classes", type=options.positive, default=21, metavar="N", help="default: 21")
+    add("--padding", choices=("reference", "aligned"), default="reference")
+    add("--width", type=float, default=1.0, metavar="F", help="factor on the trunk's channels")
+
+
+def run(arguments) -> int:
+    """Build, trace, print."""
+    from .. import geometry, models
+
+    model = models.build(
+        arguments.model, arguments.classes, padding=arguments.padding, width=arguments.width
+    )
+    print(geometry.summary(model, arguments.size))
+    for name, (vertical, horizontal) in geometry.offsets(model).items():
+        print(f"offset of {name}: {vertical}, {horizontal}")
+    return 0

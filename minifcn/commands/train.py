@@ -1,0 +1,204 @@
+"""Train a network on a data set.
+
+  minifcn train --data camvid --model fcn4s-squeezenet --init squeezenet_v1.0.safetensors
+  minifcn train --data VOCdevkit/VOC2011 --recipe voc-fcn32s --init vgg16.safetensors
+  minifcn train --data photos --kind folder --classes sky,road,car --epochs 20
+  minifcn train --resume runs/train
+
+DATA is a folder in the layout of PASCAL VOC, of CamVid (train/ beside trainannot/), or of drawn
+scenes; which, is found out. --kind folder takes images/ and masks/ of one's own. Labels are
+checked before training starts. The run's folder gets config.json, log.csv, checkpoints
+(last, best), curves.png and samples.png; a run that was cut off continues with --resume.
+"""
+
+import json
+from pathlib import Path
+
+from . import options
+
+NAME = "train"
+
+DEFAULTS = {
+    "model": "fcn4s-squeezenet",
+    "padding": "aligned",
+    "width": 1.0,
+    "upsampling": "fixed",
+    "solver": "adamw",
+    "lr": 3e-4,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "schedule": "poly",
+    "loss": "mean",
+    "batch_size": 4,
+    "accumulate": 1,
+    "epochs": 30,
+    "iterations": None,
+    "flip": True,
+    "crop": None,
+    "seed": 0,
+    "split": "train",
+    "val_split": "val",
+    "validate_every": 1,
+    "kind": "auto",
+    "classes": None,
+    "init": None,
+}
+
+
+def add_arguments(parser) -> None:
+    """The options; those that a recipe may set have no default of their own here."""
+    from ..train.recipes import RECIPES
+
+    add = parser.add_argument
+    add("--data", metavar="DIR", help="the data set's folder (required, but not with --resume)")
+    add("--kind", choices=("auto", "scenes", "voc", "camvid", "folder"), help="default: auto")
+    add("--classes", metavar="A,B,...", help="class names, for --kind folder")
+    add("--split", help="default: train")
+    add("--val-split", metavar="SPLIT", help="default: val; 'none' for no validation")
+    add("--out", metavar="DIR", help="the run's folder (default: runs/train)")
+    add("--resume", metavar="DIR", help="continue the run in this folder")
+    add("--recipe", choices=sorted(RECIPES), help="settings by name; other options override them")
+    add("--model", type=options.model_name, metavar="NAME", help="see 'minifcn info'")
+    add("--padding", choices=("reference", "aligned"),
+        help="the authors' 100 pixels and crops, or no waste (default)")  # fmt: skip
+    add("--width", type=float, metavar="F", help="factor on the trunk's channels (default: 1)")
+    add("--upsampling", choices=("fixed", "learned", "all-learned"), help="default: fixed")
+    add("--init", metavar="FILE", help="weights to start from, by the names of the layers")
+    add("--epochs", type=options.positive, metavar="N", help="default: 30")
+    add("--iterations", type=options.positive, metavar="N", help="solver steps, instead of epochs")
+    add("--batch-size", type=options.positive, metavar="N", help="default: 4")
+    add("--accumulate", type=options.positive, metavar="N", help="batches a step (default: 1)")
+    add("--solver", choices=("sgd", "adamw"), help="default: adamw")
+    add("--lr", type=float, help="learning rate (default: 3e-4)")
+    add("--momentum", type=float, help="for sgd (default: 0.9)")
+    add("--weight-decay", type=float, help="default: 1e-4")
+    add("--schedule", choices=("poly", "step", "fixed"), help="default: poly")
+    add("--loss", choices=("mean", "sum", "batch"),
+        help="over valid pixels (default), summed, or summed over pixels and divided by the "
+        "batch as the authors do")  # fmt: skip
+    add("--flip", action=argparse_boolean(), default=None, help="flip half the images (default)")
+    add("--crop", type=options.size, metavar="HxW", help="train on random crops of this size")
+    add("--seed", type=int, metavar="N", help="default: 0")
+    add("--validate-every", type=options.positive, metavar="EPOCHS", help="default: 1")
+
+
+def argparse_boolean():
+    """--flip and --no-flip."""
+    import argparse
+
+    return argparse.BooleanOptionalAction
+
+
+def run(arguments) -> int:
+    """Gather the settings, open the data, train."""
+    from .. import data, io, models, rng, train
+
+    config, folder = _settings(arguments)
+    extra = {}
+    if config["kind"] == "folder":
+        if not config["classes"]:
+            raise options.UsageError("--kind folder needs --classes")
+        extra["class_names"] = config["classes"].split(",")
+    dataset = data.open_dataset(config["data"], config["split"], config["kind"], **extra)
+    validation = None
+    if config["val_split"] != "none":
+        validation = data.open_dataset(
+            config["data"], config["val_split"], config["kind"], **extra
+        )
+    for part in filter(None, (dataset, validation)):
+        _check(part)
+
+    rng.manual_seed(config["seed"])
+    spec = train.ModelSpec(
+        config["model"],
+        dataset.class_names,
+        config["padding"],
+        config["width"],
+        config["upsampling"],
+        dataset.palette[: len(dataset.class_names)].tolist(),
+    )
+    model = spec.build()
+    if config["init"]:
+        weights, _ = io.load_tensors(config["init"])
+        report = models.copy_weights(model, weights)
+        print(f"{config['init']}: {report}")
+        if not report.copied and not report.reshaped:
+            raise ValueError(f"{config['init']}: no array has the name of a layer of {spec.name}")
+    if config["solver"] == "sgd":
+        momentum, decay = config["momentum"], config["weight_decay"]
+        solver = train.Solver(model, config["lr"], momentum, decay)
+    else:
+        solver = train.Adam(model, config["lr"], weight_decay=config["weight_decay"])
+    transforms = [data.RandomCrop(tuple(config["crop"]))] if config["crop"] else []
+    transforms += [data.HorizontalFlip()] if config["flip"] else []
+    loader = data.Loader(
+        dataset,
+        config["batch_size"],
+        shuffle=True,
+        seed=config["seed"],
+        transform=data.Compose(*transforms) if transforms else None,
+    )
+    steps = -(-len(loader) // config["accumulate"])
+    trainer = train.Trainer(
+        model,
+        solver,
+        loader,
+        iterations=config["iterations"] or config["epochs"] * steps,
+        spec=spec,
+        folder=folder,
+        schedule=train.SCHEDULES[config["schedule"]](),
+        accumulate=config["accumulate"],
+        reduction=config["loss"],
+        validation=validation,
+        validate_every=config["validate_every"],
+        config=config,
+        resume=bool(arguments.resume),
+    )
+    print(
+        f"{spec.name}: {model.num_parameters():,} parameters; {len(dataset)} images of "
+        f"{dataset.num_classes} classes; {trainer.iterations} iterations into {folder}"
+    )
+    try:
+        matrix = trainer.fit()
+    except KeyboardInterrupt:
+        if (Path(folder) / "last.safetensors").exists():
+            print(f"\nstopped; continue with: minifcn train --resume {folder}")
+        raise
+    if matrix is not None:
+        print(matrix.per_class_table(dataset.class_names))
+        print(matrix.summary())
+    print(f"wrote {folder}: best.safetensors, last.safetensors, log.csv, curves.png, samples.png")
+    return 0
+
+
+def _settings(arguments) -> tuple[dict, str]:
+    """Options over recipe over defaults; or, resuming, what the run was started with."""
+    from ..train.recipes import RECIPES
+
+    if arguments.resume:
+        path = Path(arguments.resume) / "config.json"
+        try:
+            return json.loads(path.read_text()), arguments.resume
+        except (OSError, ValueError) as error:
+            raise FileNotFoundError(f"{path}: no run to continue ({error})") from None
+    if not arguments.data:
+        raise options.UsageError("train needs --data DIR (or --resume DIR)")
+    given = {key: getattr(arguments, key) for key in DEFAULTS}
+    given = {key: value for key, value in given.items() if value is not None}
+    recipe = RECIPES.get(arguments.recipe, {})
+    config = {**DEFAULTS, **recipe, **given, "data": arguments.data}
+    if "epochs" in given and "iterations" not in given:
+        config["iterations"] = None
+    return config, arguments.out or "runs/train"
+
+
+def _check(dataset) -> None:
+    """Look through all labels; raises DataError with the first error, prints warnings."""
+    from ..data import DataError
+
+    report = dataset.check()
+    if not report.ok:
+        more = f" (and {len(report.errors) - 1} more files)" if len(report.errors) > 1 else ""
+        raise DataError(report.errors[0] + more)
+    for warning in report.warnings:
+        print(f"warning: {warning}")

@@ -1,0 +1,43 @@
+"""Prediction and evaluation: whole images, one at a time, at their own size."""
+
+import numpy as np
+
+from ..autograd import Tensor, no_grad
+from ..data import MEAN_BGR, to_input
+from ..metrics import ConfusionMatrix
+
+
+def predict(model, image: np.ndarray, mean=MEAN_BGR) -> np.ndarray:
+    """The label map of a photograph: for every pixel the class with the highest score.
+
+    image (H, W, 3) uint8 RGB; returns (H, W) uint8. The model is evaluated as it is: call
+    ``model.eval()`` first.
+    """
+    with no_grad():
+        scores = model(Tensor(to_input(image, mean)[None]))
+    return scores.data[0].argmax(axis=0).astype(np.uint8)
+
+
+def evaluate(
+    model, dataset, *, limit: int | None = None, mean=MEAN_BGR, progress: bool = True
+) -> ConfusionMatrix:
+    """One confusion matrix over all pixels of a data set (or of its first ``limit`` images).
+
+    The measures of the paper come from this one matrix, not from means over images. The model is
+    put into evaluation mode and back.
+    """
+    from tqdm import tqdm
+
+    matrix = ConfusionMatrix(dataset.num_classes, dataset.ignore_index)
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    training = model.training
+    model.eval()
+    try:
+        bar = tqdm(range(count), "evaluating", unit="image", leave=False, delay=2,
+                   disable=None if progress else True)  # fmt: skip
+        for i in bar:
+            image, label = dataset[i]
+            matrix.update(label, predict(model, image, mean))
+    finally:
+        model.train(training)
+    return matrix

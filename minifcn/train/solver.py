@@ -1,0 +1,121 @@
+"""Solvers: from gradients to new parameters, in place, with a rate and a decay for each."""
+
+import numpy as np
+
+from ..backends import kernels_for
+from ..nn import Module
+
+
+class _Solver:
+    """What both solvers share: the parameters, the learning rate, and a state for each."""
+
+    states: tuple[str, ...]  # names of the arrays that the solver keeps for every parameter
+
+    def __init__(self, model: Module, lr: float, weight_decay: float):
+        if not lr > 0:
+            raise ValueError(f"the learning rate must be above 0; got {lr}")
+        if not weight_decay >= 0:
+            raise ValueError(f"weight_decay must be 0 or more; got {weight_decay}")
+        self.model, self.lr, self.weight_decay = model, lr, weight_decay
+        self.state = {
+            name: {kind: np.zeros_like(parameter.data) for kind in self.states}
+            for name, parameter in model.named_parameters()
+            if parameter.rate != 0
+        }
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        self.model.zero_grad()
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        for name, parameter in self.model.named_parameters():
+            if parameter.grad is not None and name in self.state:
+                self.update(parameter, **self.state[name])
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Every state array by name: "conv1_1.weight.velocity"."""
+        return {
+            f"{name}.{kind}": array
+            for name, arrays in self.state.items()
+            for kind, array in arrays.items()
+        }
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from a state. Raises ValueError where it belongs to another net or solver."""
+        own = self.state_dict()
+        if own.keys() != state.keys() or any(own[k].shape != state[k].shape for k in own):
+            raise ValueError(
+                f"the solver's state ({len(state)} arrays) does not fit this net and solver "
+                f"({len(own)} arrays)"
+            )
+        for name, array in own.items():
+            array[...] = state[name]
+
+
+class Solver(_Solver):
+    """Stochastic gradient descent with momentum and weight decay, as Caffe does it.
+
+        v <- momentum * v + lr * rate * (g + weight_decay * decay * w);   w <- w - v
+
+    rate and decay are the parameter's own multipliers (biases: 2 and 0). The learning rate stands
+    inside the velocity; with a changing rate that differs from PyTorch's SGD (Caffe
+    sgd_solver.cpp).
+    """
+
+    states = ("velocity",)
+
+    def __init__(
+        self, model: Module, lr: float, momentum: float = 0.9, weight_decay: float = 5e-4
+    ):
+        super().__init__(model, lr, weight_decay)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be at least 0 and below 1; got {momentum}")
+        self.momentum = momentum
+
+    def update(self, parameter, velocity) -> None:
+        """One parameter's step."""
+        kernels_for(parameter.data).sgd_step(
+            *(parameter.data, parameter.grad, velocity),
+            *(self.lr * parameter.rate, self.momentum, self.weight_decay * parameter.decay),
+        )
+
+
+class Adam(_Solver):
+    """Adam with decoupled weight decay, AdamW (Loshchilov, Hutter 2019), and the same multipliers.
+
+    m <- b1 m + (1-b1) g;  s <- b2 s + (1-b2) g^2;  w <- w - lr rate (m' / (sqrt(s') + epsilon)
+    + weight_decay decay w), where m' and s' are corrected for starting at zero.
+    """
+
+    states = ("mean", "square")
+
+    def __init__(
+        self,
+        model: Module,
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        weight_decay: float = 1e-4,
+        epsilon: float = 1e-8,
+    ):
+        super().__init__(model, lr, weight_decay)
+        self.betas, self.epsilon, self.steps = betas, epsilon, 0
+
+    def step(self) -> None:
+        self.steps += 1
+        super().step()
+
+    def update(self, parameter, mean, square) -> None:
+        """One parameter's step."""
+        kernels_for(parameter.data).adamw_step(
+            *(parameter.data, parameter.grad, mean, square),
+            *(self.lr * parameter.rate, *self.betas, self.epsilon),
+            *(self.weight_decay * parameter.decay, self.steps),
+        )
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return {**super().state_dict(), "steps": np.array([self.steps])}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        super().load_state_dict(state)
+        self.steps = int(state["steps"][0])

@@ -1,0 +1,38 @@
+"""Pictures: arrays in, files out. Matplotlib is loaded when first needed.
+
+colormap.py    label maps as colours, alone or over the photograph
+samples.py     photographs, truths and predictions side by side, with a legend
+curves.py      what a training log tells
+graph.py       a graph of functions as SVG or DOT text
+picture.py     picture files, written whole
+"""
+
+import importlib
+
+_HOMES = {
+    "colorize": "colormap",
+    "overlay": "colormap",
+    "voc_colormap": "colormap",
+    "draw_curves": "curves",
+    "read_log": "curves",
+    "Edge": "graph",
+    "Node": "graph",
+    "draw_graph": "graph",
+    "graph_dot": "graph",
+    "graph_svg": "graph",
+    "save_figure": "picture",
+    "save_image": "picture",
+    "draw_samples": "samples",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
