@@ -1,21 +1,25 @@
 """Where every pixel of every map looks: sizes, strides, receptive fields, offsets, derived.
 
-One axis of a map is an affine coordinate map and a receptive field: pixel o of the map is centred
-on pixel
+One axis of a map is an affine coordinate map: pixel o of the map is centred on pixel
 
     x = stride * o + start
 
-of the image and sees ``field`` pixels around it. Exact fractions, composed along the net:
+of the image. Exact fractions, composed along the net:
 
-    window (k, s, p, d)    stride' = stride s, start' = start + stride ((k-1)d/2 - p),
-                           field' = field + (k-1)d stride
-    its transpose          stride' = stride/s, start' = start + stride/s (p - (k-1)d/2),
-                           field' = field + floor((k-1)d / s) stride
+    window (k, s, p, d)    stride' = stride s, start' = start + stride ((k-1)d/2 - p)
+    its transpose          stride' = stride/s, start' = start + stride/s (p - (k-1)d/2)
 
-(Caffe's coord_map.py states the same as y = (x - start) / stride.) A trace computes nothing: it
-asks every operation for shapes only, so a net of any size is walked through at once.
+(Caffe's coord_map.py states the same as y = (x - start) / stride.) What a pixel sees is the union
+of what its taps see. Windows make that field + (k-1)d stride, the same for every pixel; behind a
+transposed convolution it depends on where between two coarse pixels a pixel lies, so an axis keeps
+one span of the image for each of these places.
+
+A trace computes nothing: it asks every operation for shapes only, so a net of any size is walked
+through at once.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -31,34 +35,57 @@ from .functions.upsample import UpsampleBilinear
 TRACE_SIZE = (500, 500)  # any size gives the same maps; this is the paper's
 
 
+Span = tuple[int, int] | None  # first and last pixel of the image, or none at all
+
+
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a map: pixel o is centred on image pixel stride*o + start, and sees field."""
+    """One axis of a map: pixel o is centred on image pixel stride*o + start.
+
+    spans: what the pixels 0, 1, ... of the map see; the next ones see the same, moved on.
+    """
 
     stride: Fraction = Fraction(1)
     start: Fraction = Fraction(0)
-    field: Fraction = Fraction(1)
+    spans: tuple[Span, ...] = ((0, 0),)
+
+    @property
+    def field(self) -> int:
+        """Pixels of the image that one pixel sees; where they differ, the one that sees most."""
+        return max((last - first + 1 for first, last in filter(None, self.spans)), default=0)
+
+    def sees(self, o: int) -> Span:
+        """First and last pixel of the image, as if it had no borders, that pixel o sees."""
+        turn, place = divmod(o, len(self.spans))
+        moved = int(turn * len(self.spans) * self.stride)
+        span = self.spans[place]
+        return span and (span[0] + moved, span[1] + moved)
 
     def window(self, k: int, s: int, p: int, d: int) -> "Axis":
         """After a convolution or pooling."""
         start = self.start + self.stride * (Fraction((k - 1) * d, 2) - p)
-        return Axis(self.stride * s, start, self.field + (k - 1) * d * self.stride)
+        places = range(len(self.spans) // math.gcd(len(self.spans), s))
+        taps = ((o * s - p + i * d for i in range(k)) for o in places)
+        return Axis(self.stride * s, start, tuple(_union(map(self.sees, t)) for t in taps))
 
     def transposed(self, k: int, s: int, p: int, d: int) -> "Axis":
         """After a transposed convolution."""
         start = self.start + self.stride / s * (p - Fraction((k - 1) * d, 2))
-        return Axis(self.stride / s, start, self.field + (k - 1) * d // s * self.stride)
+        taps = ([o + p - i * d for i in range(k)] for o in range(len(self.spans) * s))
+        sources = ([t // s for t in ts if t % s == 0] for ts in taps)
+        return Axis(self.stride / s, start, tuple(_union(map(self.sees, t)) for t in sources))
 
     def shifted(self, pixels: int) -> "Axis":
         """After the first ``pixels`` were cut off (negative: added)."""
-        return Axis(self.stride, self.start + self.stride * pixels, self.field)
+        spans = tuple(self.sees(o + pixels) for o in range(len(self.spans)))
+        return Axis(self.stride, self.start + self.stride * pixels, spans)
 
     def __str__(self) -> str:
         if self.start == 0:
-            return "x" if self.stride == 1 else f"x/{self.stride}"
+            return "x" if self.stride == 1 else f"x/{_divisor(self.stride)}"
         sign, size = ("-", self.start) if self.start > 0 else ("+", -self.start)
         top = f"x {sign} {float(size):g}"
-        return top if self.stride == 1 else f"({top})/{self.stride}"
+        return top if self.stride == 1 else f"({top})/{_divisor(self.stride)}"
 
 
 @dataclass
@@ -84,7 +111,8 @@ class Trace(Hook):
         self._open = []  # modules that are being called, each with the multiply-adds inside it
         self._maps = {}  # id of a tensor -> its axes
         self._alive = []  # so that no id is used twice
-        data = np.broadcast_to(np.zeros((), np.float32), (batch, channels, *size))
+        dtype = next((parameter.dtype for parameter in model.parameters()), np.float32)
+        data = np.broadcast_to(np.zeros((), dtype), (batch, channels, *size))
         image = self._remember(Tensor(data), (Axis(), Axis()))
         with shapes_only(), self:
             self.output = model(image)
@@ -174,8 +202,12 @@ def trace(model, size=TRACE_SIZE, channels: int = 3, batch: int = 1) -> Trace:
 def derive_offsets(model, channels: int = 3) -> None:
     """Tell every Crop and Fuse layer of a model its offset, from the coordinate maps.
 
-    Raises ValueError, with the arithmetic, for a net whose maps do not meet on whole pixels.
+    Offsets from an earlier call are derived anew: a net may have been changed since. Raises
+    ValueError, with the arithmetic, for a net whose maps do not meet on whole pixels.
     """
+    for _, module in model.named_modules():
+        if hasattr(module, "offset"):
+            module.offset = None
     Trace(model, channels=channels)
 
 
@@ -198,7 +230,7 @@ def receptive_field(model, layer: str | None = None) -> tuple[int, int]:
             raise KeyError(f"no layer {layer!r} with a place in the image")
     coarsest = max(row.axes[0].stride for row in rows)
     row = [row for row in rows if row.axes[0].stride == coarsest][-1]
-    return int(row.axes[0].field), int(row.axes[1].field)
+    return row.axes[0].field, row.axes[1].field
 
 
 def summary(model, size=TRACE_SIZE, channels: int = 3) -> str:
@@ -214,7 +246,7 @@ def summary(model, size=TRACE_SIZE, channels: int = 3) -> str:
         C, H, W = (*row.shape[1:], "", "")[:3] if len(row.shape) > 1 else ("", "", "")
         vertical = row.axes[0] if row.axes else None
         place = (
-            f"{vertical.stride!s:>6} {float(vertical.field):6g}  {vertical!s:22}"
+            f"{vertical.stride!s:>6} {vertical.field:6}  {vertical!s:22}"
             if vertical
             else f"{'-':>6} {'-':>6}  {'-':22}"
         )
@@ -244,12 +276,24 @@ def _same_size(function) -> bool:
 
 
 def _joined(*axes: Axis) -> Axis:
-    """Maps that meet in one operation must lie on each other; the widest field counts."""
+    """Maps that meet in one operation must lie on each other; what either sees counts."""
     first = axes[0]
     for other in axes[1:]:
         if _offset(other, first) != 0:
             raise ValueError(f"maps {first} and {other} are joined, but lie apart")
-    return Axis(first.stride, first.start, max(axis.field for axis in axes))
+    places = range(math.lcm(*(len(axis.spans) for axis in axes)))
+    spans = tuple(_union(axis.sees(o) for axis in axes) for o in places)
+    return Axis(first.stride, first.start, spans)
+
+
+def _union(spans: Iterable[Span]) -> Span:
+    """From the first pixel of the first span to the last of the last."""
+    seen = [span for span in spans if span]
+    return (min(first for first, _ in seen), max(last for _, last in seen)) if seen else None
+
+
+def _divisor(stride: Fraction) -> str:
+    return f"{stride}" if stride.denominator == 1 else f"({stride})"
 
 
 def _offset(x: Axis, reference: Axis) -> int:

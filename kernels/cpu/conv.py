@@ -31,6 +31,7 @@ WORKSPACE = 2**20  # bytes of columns of one task: about half of a core's second
 MIN_COLUMNS = 256  # but at least so many, or BLAS reads the weights too often
 MAX_COLUMNS = 2048
 ROWS = 256  # rows of columns in one task of a gradient: input channels times taps
+STRIPS = 4  # enough strips to make each a task
 TASKS = 16  # enough tasks to keep the threads busy
 FLOPS = 32  # floating-point operations of a product in the time of one elementary operation
 
@@ -72,16 +73,18 @@ def conv2d(x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int):
             multiply(cols.reshape(groups, -1, cols.shape[1]), strip, slice(None))
 
     def some_channels(start: int, stop: int, cols, strip: Strip):
-        multiply(cols, strip, slice(start * step, min(stop * step, K // groups)))
+        for task in range(start, stop):
+            multiply(cols, strip, slice(task * step, (task + 1) * step))
 
     parts = _cut(N, OH, OW, C * KH * KW * x.itemsize)
-    if len(parts) >= TASKS or K // groups < 2 * TASKS:
+    # With fewer output channels than pixels in a product BLAS would mostly rearrange columns
+    step = max(64, _pixels(parts[0], OW), -(-K // groups // TASKS))
+    count = -(-K // groups // step)
+    if len(parts) >= STRIPS or count == 1:
         work = y.size // len(parts) * Cg * KH * KW * 2 // FLOPS
         with blas.one_thread():
             parallel_for(whole_strips, len(parts), work=work)
         return y
-    step = -(-K // groups // TASKS)
-    count = -(-K // groups // step)
     for strip in parts:
         cols = _columns(x, (0, C), strip, OW, *window, parallel=True)
         cols = cols.reshape(groups, -1, cols.shape[1])
@@ -109,9 +112,7 @@ def conv2d_grad_input(
     if tuple(stride) == (1, 1) and K * (Cg + N * OH * OW) <= 2 * Cg * groups * N * OH * OW:
         flipped = w.reshape(groups, K // groups, Cg, KH, KW)[:, :, :, ::-1, ::-1]
         flipped = flipped.transpose(0, 2, 1, 3, 4).reshape(Cg * groups, K // groups, KH, KW)
-        extra = tuple(
-            d * (k - 1) - p for k, p, d in zip((KH, KW), padding, dilation, strict=True)
-        )
+        extra = tuple(d * (k - 1) - p for k, p, d in zip((KH, KW), padding, dilation, strict=True))
         return conv2d(gy, flipped, None, (1, 1), extra, dilation, groups)
 
     gx = np.zeros((N, Cg * groups, H, W), gy.dtype)
@@ -194,8 +195,9 @@ def _product(a, b, out) -> None:
     step = max(64, -(-out.shape[1] // (4 * TASKS)))
 
     def columns(start: int, stop: int):
-        span = slice(start * step, stop * step)
-        np.matmul(a, b[:, span], out=out[:, span])
+        for task in range(start, stop):
+            span = slice(task * step, (task + 1) * step)
+            np.matmul(a, b[:, span], out=out[:, span])
 
     count = -(-out.shape[1] // step)
     with blas.one_thread():
@@ -206,6 +208,11 @@ def _cut(N: int, OH: int, OW: int, column_bytes: int) -> list[Strip]:
     """Strips whose columns, of column_bytes each, are about the size of the workspace."""
     limit = min(max(WORKSPACE // column_bytes, MIN_COLUMNS), MAX_COLUMNS)
     return strips(N, OH, OW, limit)
+
+
+def _pixels(strip: Strip, OW: int) -> int:
+    n0, n1, r0, r1 = strip
+    return (n1 - n0) * (r1 - r0) * OW
 
 
 def _by_image(parts: list[Strip]) -> list[list[Strip]]:
@@ -230,20 +237,19 @@ def _channel_blocks(groups: int, Cg: int, taps: int) -> list[tuple[int, int, int
     return [(g, min(g + step, groups), 0, Cg) for g in range(0, groups, step)]
 
 
-def _columns(
-    x, channels: Pair, strip: Strip, OW: int, kernel_size, stride, padding, dilation, parallel=False
-):
+def _columns(x, channels: Pair, strip: Strip, OW: int, *window, parallel=False):
     """The columns of one strip for the channels from channels[0] to channels[1]: (rows, pixels).
 
     They live in the thread's workspace, until the next call, or are a view of the image. With
     ``parallel``, which is for all channels, several threads fill them.
     """
+    kernel_size, stride, padding, _ = window
     (c0, c1), (n0, n1, r0, r1), taps = channels, strip, kernel_size[0] * kernel_size[1]
     if taps == 1 and tuple(stride) == (1, 1) and not any(padding) and n1 - n0 == 1:
         return x[n0, c0:c1].reshape(c1 - c0, -1)[:, r0 * OW : r1 * OW]
     rows = (c1 - c0) * taps
     cols = _workspace((rows, n1 - n0, r1 - r0, OW), x.dtype)
-    first, window = c0 * taps, (kernel_size, stride, padding, dilation)
+    first = c0 * taps
     if parallel:
         parallel_for(fill_columns, rows, 0, x, cols, n0, r0, *window, work=cols[0].size)
     else:

@@ -76,9 +76,7 @@ def fill_columns(
 
 
 @kernel()
-def add_columns(
-    start, stop, cols, gx, n0, c0, r0, stride: Pair, padding: Pair, dilation: Pair
-):
+def add_columns(start, stop, cols, gx, n0, c0, r0, stride: Pair, padding: Pair, dilation: Pair):
     """The adjoint, for some channels: add every column back to the pixels that it came from.
 
     gx[n0+n, c0+c, (r0+r)*SH - PH + i*DH, q*SW - PW + j*DW] += cols[c, i, j, n, r, q]

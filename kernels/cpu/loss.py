@@ -25,7 +25,8 @@ def cross_entropy(scores, labels, weight, ignore_index: int):
     Returns losses and log_sum_exp, both (N, H, W).
     """
     scores, labels = np.ascontiguousarray(scores), _labels(labels)
-    losses, log_sum_exp = np.empty(labels.shape, scores.dtype), np.empty(labels.shape, scores.dtype)
+    losses = np.empty(labels.shape, scores.dtype)
+    log_sum_exp = np.empty_like(losses)
     if weight is None:
         weight = np.ones(scores.shape[1], scores.dtype)
     weight = np.ascontiguousarray(weight, scores.dtype)

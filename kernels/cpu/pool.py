@@ -21,7 +21,7 @@ def max_pool2d(
     x (N, C, H, W). Returns y (N, C, OH, OW) and argmax of the same shape: i*KW + j of the first
     maximal tap in reading order, as uint8 where 256 taps suffice, else int32. NaN is maximal.
     """
-    x = _planes(x)
+    x = np.ascontiguousarray(x)
     taps = kernel_size[0] * kernel_size[1]
     y = np.empty((*x.shape[:2], *output_size), x.dtype)
     argmax = np.empty(y.shape, np.uint8 if taps <= 256 else np.int32)
@@ -35,7 +35,7 @@ def max_pool2d_grad(
     gy, argmax, input_size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ):
     """gx: each gy[n,c,oh,ow] goes to the tap that was maximal. gx (N, C, H, W)."""
-    gy, argmax = _planes(gy), _planes(argmax)
+    gy, argmax = np.ascontiguousarray(gy), np.ascontiguousarray(argmax)
     gx = np.empty((*gy.shape[:2], *input_size), gy.dtype)
     window = kernel_size, stride, padding, dilation
     arrays = _flat(gy), _flat(argmax), _flat(gx)
@@ -51,12 +51,13 @@ def avg_pool2d(
     count is the number of taps inside the image or its padding: a window that ceil mode lets
     reach further is divided by fewer (Caffe pooling_layer.cpp).
     """
-    x = _planes(x)
+    x = np.ascontiguousarray(x)
     y = np.empty((*x.shape[:2], *output_size), x.dtype)
     window = kernel_size, stride, padding, dilation
     counts = _tap_counts(x.shape[2:], *window, output_size, x.dtype)
+    arrays = _flat(x), _flat(y)
     work = _work(y) * kernel_size[0] * kernel_size[1]
-    parallel_for(_avg_pool, x.shape[0] * x.shape[1], _flat(x), _flat(y), *counts, *window, work=work)
+    parallel_for(_avg_pool, len(arrays[0]), *arrays, *counts, *window, work=work)
     return y
 
 
@@ -64,7 +65,7 @@ def avg_pool2d_grad(
     gy, input_size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ):
     """gx: each gy[n,c,oh,ow] / count[oh,ow] goes to every tap of its window. gx (N, C, H, W)."""
-    gy = _planes(gy)
+    gy = np.ascontiguousarray(gy)
     gx = np.empty((*gy.shape[:2], *input_size), gy.dtype)
     window = kernel_size, stride, padding, dilation
     counts = _tap_counts(input_size, *window, gy.shape[2:], gy.dtype)
@@ -72,10 +73,6 @@ def avg_pool2d_grad(
     work = _work(gx) + _work(gy) * kernel_size[0] * kernel_size[1]
     parallel_for(_avg_pool_grad, len(arrays[0]), *arrays, *counts, *window, work=work)
     return gx
-
-
-def _planes(x):
-    return np.ascontiguousarray(x)
 
 
 def _flat(x):
@@ -160,7 +157,7 @@ def _max_pool_grad(start, stop, gy, argmax, gx, kernel_size, stride, padding, di
                     gx[plane, h, w] += gy[plane, oh, ow]
 
 
-@kernel()
+@kernel(fastmath={"contract", "reassoc"})  # a long window's sum as a vector of partial sums
 def _avg_pool(start, stop, x, y, rows, columns, kernel_size, stride, padding, dilation):
     (KH, KW), (SH, SW), (PH, PW), (DH, DW) = kernel_size, stride, padding, dilation
     _, H, W = x.shape

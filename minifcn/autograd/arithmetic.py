@@ -76,13 +76,13 @@ class Div(Elementwise):
     """y = a / b: ga = gy / b, gb = -gy * a / b^2."""
 
     def forward(self, a, b):
-        self.save(a, b)
+        self.save(a if self.needs_input_grad[1] else None, b)
         return a / b
 
     def elementwise_backward(self, gy):
         a, b = self.saved
         ga = gy / b
-        return ga, -ga * a / b if self.needs_input_grad[1] else None
+        return ga, None if a is None else -ga * a / b
 
 
 class Neg(Elementwise):
@@ -107,6 +107,8 @@ class Pow(Elementwise):
 
     def elementwise_backward(self, gy):
         (x,) = self.saved
+        if self.exponent == 0:  # x^-1 is infinite at 0
+            return (array_module(gy).zeros_like(gy),)
         return (gy * (self.exponent * x ** (self.exponent - 1)),)
 
 
@@ -187,9 +189,10 @@ def neg(x) -> Tensor:
 
 def pow(x, exponent: float) -> Tensor:
     """x ** exponent, elementwise, for a fixed number. Raises TypeError for anything else."""
-    if not isinstance(exponent, (int, float)):
+    if not isinstance(exponent, (int, float, np.number)):
         raise TypeError(f"pow: the exponent must be a number; got {type(exponent).__name__}")
-    return Pow(exponent)(x)
+    # A NumPy number would widen x, a Python number does not
+    return Pow(exponent.item() if isinstance(exponent, np.number) else exponent)(x)
 
 
 def exp(x) -> Tensor:

@@ -27,13 +27,15 @@ STEP = 1e-5  # of the finite difference; error h^2 from the third derivative, 1e
 class GradientReport:
     """What ``gradcheck`` found.
 
-    error: the largest relative error over the directions; worst_input: the input it belongs to.
-    checked: comparisons made. kinks: (input, position or direction's number) of comparisons left
-    out because the function is not differentiable within a step of the point.
+    error: the largest relative error over the directions, infinite where a gradient is NaN;
+    worst_input: the input it belongs to, worst_position: the element's position or the direction's
+    number. checked: comparisons made. kinks: (input, position or direction's number) of
+    comparisons left out because the function is not differentiable within a step of the point.
     """
 
     error: float = 0.0
     worst_input: int | None = None
+    worst_position: tuple[int, ...] | int | None = None
     checked: int = 0
     kinks: list = field(default_factory=list)
     tolerance: float = 1e-6
@@ -46,6 +48,8 @@ class GradientReport:
     def __str__(self) -> str:
         verdict = "ok" if self.ok else "WRONG" if self.checked else "nothing compared"
         where = "" if self.worst_input is None else f", worst at input {self.worst_input}"
+        if isinstance(self.worst_position, tuple):
+            where += f", element {self.worst_position}"
         kinks = f", {len(self.kinks)} left out at kinks" if self.kinks else ""
         return (
             f"gradient {verdict}: relative error {self.error:.1e}{where} "
@@ -154,8 +158,9 @@ def _compare(report, function, arrays, i, name, v, u, gradient, step) -> None:
     analytic = np.vdot(gradient, v)
     error = abs(numeric - analytic) / max(abs(numeric), abs(analytic), scale, 1e-300)
     report.checked += 1
-    if not error <= report.error:  # also true of NaN, which must not pass
-        report.error, report.worst_input = float(error), i
+    error = np.inf if np.isnan(error) else float(error)
+    if error > report.error:
+        report.error, report.worst_input, report.worst_position = error, i, name
 
 
 def _is_kink(here, ahead, behind, half_ahead, half_behind, step, scale) -> bool:

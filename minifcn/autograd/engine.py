@@ -9,6 +9,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from ..backends import array_module
 from . import hooks
 
 
@@ -84,6 +85,8 @@ def _run(function, gy):
     gradients = function.backward(gy)
     if not isinstance(gradients, tuple):
         gradients = (gradients,)
+    # NumPy's arithmetic turns arrays without axes into scalars
+    gradients = tuple(g if g is None else array_module(g).asarray(g) for g in gradients)
     for gx, shape in zip(gradients, function.input_shapes, strict=True):
         if gx is not None and gx.shape != shape:
             raise RuntimeError(
@@ -91,7 +94,8 @@ def _run(function, gy):
             )
     for hook in watchers:
         hook.backward_end(function, gradients)
-    held = [id(gy), *map(id, function.saved), *map(id, gradients)]
+    arrays = gy, *function.saved, *gradients
+    held = [id(owner) for a in arrays for owner in (a, getattr(a, "base", None))]
     fresh = tuple(
         gx is not None and gx.base is None and held.count(id(gx)) == 1 for gx in gradients
     )
@@ -109,7 +113,7 @@ def _accumulate(gradients: dict, node, gx, fresh: bool) -> None:
     if owned:
         total += gx
     else:
-        total = total + gx
+        total = array_module(gx).asarray(total + gx)
     gradients[node] = total, True
 
 

@@ -60,6 +60,8 @@ class Function:
         self.saved, self.edges, self.freed = (), (), True
 
     def __call__(self, *inputs) -> Tensor:
+        if self.input_shapes:
+            raise RuntimeError(f"{type(self).__name__}: make a new one for every application")
         inputs = tuple(as_tensor(x) for x in inputs)
         watchers = hooks.active()
         recording = mode.is_recording() and any(x.requires_grad for x in inputs)
@@ -73,9 +75,20 @@ class Function:
         else:
             data = self.forward(*(x.data for x in inputs))
         output = Tensor(data)
+        self._check_dtypes(inputs, output)
         if recording:
             self.edges = tuple(x.edge() for x in inputs)
             output.requires_grad, output.function = True, self
         for hook in watchers:
             hook.forward_end(self, inputs, output)
         return output
+
+    def _check_dtypes(self, inputs, output) -> None:
+        """Raises TypeError where a floating-point input was widened, as mixed dtypes do."""
+        floats = {x.dtype for x in (*inputs, output) if x.dtype.kind == "f"}
+        if len(floats) > 1:
+            given = ", ".join(str(x.dtype) for x in inputs)
+            raise TypeError(
+                f"{type(self).__name__}: inputs of dtype {given} would give {output.dtype}: "
+                "convert one of them, x.to(dtype)"
+            )

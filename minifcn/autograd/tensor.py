@@ -151,10 +151,10 @@ class Tensor:
 
 
 def as_tensor(x, like: Tensor | None = None) -> Tensor:
-    """x as a tensor; a Python number gets the dtype of ``like``, so that it widens nothing."""
+    """x as a tensor; a number gets the dtype of ``like``, so that it widens nothing."""
     if isinstance(x, Tensor):
         return x
-    if like is not None and isinstance(x, (int, float)) and like.dtype.kind == "f":
+    if like is not None and isinstance(x, (int, float, np.number)) and like.dtype.kind == "f":
         return Tensor(np.asarray(x, like.dtype))
     return Tensor(x)
 

@@ -2,9 +2,9 @@
 
   minifcn demo
 
-Draws a data set of 21 classes, trains a narrow FCN-32s / VGG-16 on it from scratch, then FCN-16s
-from its weights and FCN-8s from those, as the paper does, and prints the paper's four measures for
-the three. The folder gets a picture of their predictions side by side, and the three runs.
+Draws a data set of 21 classes and trains a small FCN-32s on it from scratch, then FCN-16s from its
+weights and FCN-8s from those, as the paper does; prints the paper's four measures for the three.
+The folder gets the scenes, a run for each net, and demo.png: their predictions side by side.
 """
 
 from . import options

@@ -40,8 +40,10 @@ def butterfly(s: Sketch) -> None:
 
 def cat(s: Sketch) -> None:
     """A sitting body, a head with two pointed ears, whiskers, a long thin tail."""
-    coat = s.pick(((28, 0.6, 0.78), (25, 0.65, 0.45)), ((30, 0.1, 0.55), (30, 0.1, 0.25)))
-    fur, inner = s.paint(coat[0], coat[1], "fur", 3), s.paint((5, 0.4, 0.8))
+    coat, stripe = s.pick(
+        ((28, 0.55, 0.72), (25, 0.65, 0.35)), ((32, 0.25, 0.6), (25, 0.35, 0.25))
+    )
+    fur, inner = s.paint(coat, stripe, "fur", 3), s.paint((5, 0.4, 0.8))
     tail = curve(0.55, 0.45, s.vary(0.5), 0.5, 0, (-60, 110))
     s.line(tail, 0.15, fur)
     s.ellipse(0, 0.5, s.vary(0.52), 0.58, fur)
@@ -71,7 +73,7 @@ def fish(s: Sketch) -> None:
 
 def flower(s: Sketch) -> None:
     """A ring of petals round a disc, on a thin stem with two leaves."""
-    petal = s.paint(s.pick((332, 0.6, 0.95), (52, 0.15, 0.97)), (330, 0.4, 0.75), "rings", 1.7)
+    petal = s.paint(s.pick((332, 0.6, 0.95), (325, 0.3, 0.97)), (330, 0.4, 0.75), "rings", 1.7)
     green = s.paint(LEAF, None, "grain", 3)
     bend = s.rng.uniform(-0.25, 0.25)
     s.line([(0, 0), (bend, 0.8), (0, 1.45)], 0.09, green)
@@ -98,7 +100,7 @@ def star(s: Sketch) -> None:
     """Five points, one colour that fades."""
     t = np.deg2rad(np.arange(10) * 36 - 90)
     radius = np.where(np.arange(10) % 2, s.vary(0.45, 0.15), 1.05)
-    gold = s.paint((53, 0.9, 0.95), (45, 0.85, 0.72), "fade")
+    gold = s.paint(s.pick((53, 0.9, 0.95), (38, 0.85, 0.95)), None, "fade")
     s.polygon(np.stack([radius * np.cos(t), radius * np.sin(t)], axis=1), gold)
 
 

@@ -23,7 +23,7 @@ class Difficulty:
     """Spread (standard deviation, degrees) of a kind's hue about its own; more, more overlap."""
     tone_jitter: float = 0.07
     """Spread of saturation and value about the kind's own."""
-    off_colour: float = 0.08
+    off_colour: float = 0.05
     """Chance that an object has a hue that belongs to no kind: only its shape tells then."""
     tilt: float = 15.0
     """Spread of the rotation of upright kinds, degrees; the others turn freely or thrice this."""

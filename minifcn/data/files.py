@@ -101,11 +101,18 @@ def indexed(label, palette=None):
 
 @contextlib.contextmanager
 def written_whole(path):
-    """A binary file that appears under path only when it is complete and on the disk."""
+    """A binary file that appears under path only when it is complete and on the disk.
+
+    Raises DataError where the folder is missing or not to be written to.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with open(temporary, "xb") as file:
+        file = open(temporary, "xb")  # noqa: SIM115 closed below
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror})") from None
+    try:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -2,7 +2,8 @@
 
 Twenty kinds of drawn objects over cluttered backdrops, written to disk exactly as PASCAL VOC
 is, so that what learns from the one learns from the other. Sample i of a split depends on
-(seed, split, i) and the size alone, whatever the number of samples.
+(seed, split, i), the size and the difficulty alone, whatever the number of samples; the files
+are the same to the byte with the same versions of NumPy and Pillow.
 """
 
 import json
@@ -87,17 +88,18 @@ def make_scenes(
     record = json.loads(json.dumps(record))
     if _usable(root, record, overwrite):
         return root
+    target = root.resolve()
     try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
         raise DataError(f"{root}: cannot be written ({error.strerror})") from None
     try:
         draft.chmod(0o755)
         _write_all(draft, record, difficulty or Difficulty(), progress)
-        if root.is_dir():
-            shutil.rmtree(root)
-        draft.rename(root)
+        if target.is_dir():
+            shutil.rmtree(target)
+        draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return root

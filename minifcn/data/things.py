@@ -11,14 +11,16 @@ WOOD = ((27, 0.6, 0.6), (24, 0.65, 0.36))
 def ball(s: Sketch) -> None:
     """A disc of coloured wedges, or rings."""
     pattern, scale = s.pick(("sectors", 3), ("rings", 1.6), ("sectors", 4))
-    paint = s.paint(s.pick((2, 0.85, 0.85), (218, 0.8, 0.75)), WHITE, pattern, scale)
+    paint = s.paint(
+        s.pick((218, 0.8, 0.75), (218, 0.8, 0.75), (2, 0.85, 0.85)), WHITE, pattern, scale
+    )
     s.ellipse(0, 0, 0.92, 0.92, paint)
     s.ellipse(0, 0, 0.14, 0.14, s.paint(WHITE))
 
 
 def balloon(s: Sketch) -> None:
     """A plain egg with a highlight and a knot, on a long thin string."""
-    skin = s.paint(s.pick((318, 0.75, 0.85), (342, 0.8, 0.85)))
+    skin = s.paint(s.pick((318, 0.75, 0.85), (342, 0.8, 0.85), (2, 0.85, 0.85)))
     bend = s.vary(0.2, 0.9)
     s.line([(0, 0.45), (bend, 0.75), (-bend, 1.05), (0, 1.4)], 0.035, s.paint(WHITE))
     s.ellipse(0, -0.3, s.vary(0.62), 0.76, skin)
@@ -29,7 +31,7 @@ def balloon(s: Sketch) -> None:
 def boat(s: Sketch) -> None:
     """A planked hull, a thin mast and two sails."""
     hull = s.paint((16, 0.7, 0.5), (16, 0.7, 0.28), "stripes", 4)
-    cloth = s.paint(s.pick((40, 0.1, 0.95), (48, 0.3, 0.93)), (205, 0.5, 0.7), "stripes", 1.6)
+    cloth = s.paint((46, 0.2, 0.95), s.pick((205, 0.5, 0.7), (10, 0.6, 0.7)), "stripes", 1.6)
     s.line([(0, 0.5), (0, -1.2)], 0.06, s.paint(*WOOD))
     s.polygon([(0.06, -1.15), (s.vary(0.8), 0.3), (0.06, 0.3)], cloth)
     s.polygon([(-0.06, -0.9), (s.vary(-0.6), 0.3), (-0.06, 0.3)], cloth)
@@ -38,7 +40,7 @@ def boat(s: Sketch) -> None:
 
 def bottle(s: Sketch) -> None:
     """A tall dark glass body with shoulders, a thin neck and a paper label."""
-    glass = s.paint(s.pick((145, 0.75, 0.4), (160, 0.7, 0.45)), (140, 0.4, 0.75), "bars", 1.3)
+    glass = s.paint(s.pick((145, 0.75, 0.4), (118, 0.7, 0.4)), (140, 0.4, 0.75), "bars", 1.3)
     w, neck = s.vary(0.36), s.vary(0.12)
     shoulder = s.vary(-0.3, 0.25)
     side = [(neck, -1.05), (neck, shoulder - 0.25), (w, shoulder), (w, 1.05)]
@@ -49,8 +51,7 @@ def bottle(s: Sketch) -> None:
 
 def car(s: Sketch) -> None:
     """A long body with a cabin, windows and two wheels."""
-    hues = ((3, 0.85, 0.75), (225, 0.75, 0.7), (190, 0.15, 0.75))
-    coat = s.paint(s.pick(*hues), None, "fade")
+    coat = s.paint(s.pick((3, 0.85, 0.75), (352, 0.8, 0.55)), None, "fade")
     roof = s.vary(-0.52)
     s.polygon([(-0.7, -0.02), (-0.42, roof), (0.3, roof), (0.68, 0)], coat)
     s.polygon(

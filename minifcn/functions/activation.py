@@ -3,12 +3,14 @@
 from .. import rng
 from ..autograd import Function, Tensor, as_tensor
 from ..backends import array_module, kernels_for
+from ._arguments import same_dtype
 
 
 class ReLU(Function):
     """y = max(x, 0): gx = gy where y > 0."""
 
     def forward(self, x):
+        same_dtype("relu", x=x)
         y = kernels_for(x).relu(x)
         self.save(y)
         return y
@@ -22,6 +24,7 @@ class Sigmoid(Function):
     """y = 1 / (1 + e^-x): gx = gy * y * (1 - y)."""
 
     def forward(self, x):
+        same_dtype("sigmoid", x=x)
         xp = array_module(x)
         e = xp.exp(-abs(x))  # never overflows
         y = xp.where(x >= 0, 1 / (1 + e), e / (1 + e))
@@ -37,6 +40,7 @@ class Tanh(Function):
     """y = tanh x: gx = gy * (1 - y^2)."""
 
     def forward(self, x):
+        same_dtype("tanh", x=x)
         y = array_module(x).tanh(x)
         self.save(y)
         return y
@@ -53,6 +57,7 @@ class Dropout(Function):
         self.p = p
 
     def forward(self, x):
+        same_dtype("dropout", x=x)
         xp = array_module(x)
         keep = xp.asarray(rng.generator().random(x.shape, dtype="float32") >= self.p)
         self.save(keep)
@@ -76,6 +81,7 @@ class Softmax(Function):
         return _with_axis(shape, self.axis, "softmax")
 
     def forward(self, x):
+        same_dtype("softmax", x=x)
         e = array_module(x).exp(x - x.max(axis=self.axis, keepdims=True))
         y = e / e.sum(axis=self.axis, keepdims=True)
         self.save(y)
@@ -96,6 +102,7 @@ class LogSoftmax(Function):
         return _with_axis(shape, self.axis, "log_softmax")
 
     def forward(self, x):
+        same_dtype("log_softmax", x=x)
         xp = array_module(x)
         x = x - x.max(axis=self.axis, keepdims=True)
         y = x - xp.log(xp.exp(x).sum(axis=self.axis, keepdims=True))

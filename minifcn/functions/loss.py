@@ -18,6 +18,8 @@ class CrossEntropy(Function):
 
     def infer_shape(self, scores):
         labels = self.labels.shape
+        if 0 in scores:
+            raise ValueError(f"cross_entropy: scores are empty: shape {scores}")
         if len(scores) < 2 or labels != (scores[0], *scores[2:]):
             raise ValueError(
                 f"cross_entropy: scores {scores} are (N, K, H, W) and want labels (N, H, W), "

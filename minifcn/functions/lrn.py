@@ -11,7 +11,8 @@ class LocalResponseNorm(Function):
     def __init__(self, size: int, alpha: float, beta: float, k: float):
         if not isinstance(size, int) or size < 1:
             raise ValueError(f"local_response_norm: size must be 1 or more channels; got {size!r}")
-        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+        # Python's floats: NumPy's would widen float32
+        self.size, self.alpha, self.beta, self.k = size, float(alpha), float(beta), float(k)
 
     def infer_shape(self, x):
         return image_shape(x, "local_response_norm")

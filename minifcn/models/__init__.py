@@ -7,6 +7,7 @@ import difflib
 
 from .. import nn
 from .fcn import UPSAMPLING, add_head, bilinear_fit
+from .mini import mini_trunk
 from .squeezenet import squeezenet_trunk
 from .surgery import CopyReport, copy_weights
 from .trunk import Trunk
@@ -22,6 +23,9 @@ _FCNS = {
     "fcn16s-vgg16": (vgg16_trunk, 1, False),
     "fcn8s-vgg16": (vgg16_trunk, 2, False),
     "fcn8s-atonce-vgg16": (vgg16_trunk, 2, True),
+    "fcn32s-mini": (mini_trunk, 0, False),
+    "fcn16s-mini": (mini_trunk, 1, False),
+    "fcn8s-mini": (mini_trunk, 2, False),
     "fcn16s-squeezenet": (squeezenet_trunk, 0, False),
     "fcn8s-squeezenet": (squeezenet_trunk, 1, False),
     "fcn4s-squeezenet": (squeezenet_trunk, 2, False),

@@ -19,8 +19,8 @@ class Aligned(Module):
 
     def resolve(self, x, reference) -> tuple[int, int]:
         """The offset, asked of a geometry trace at first; RuntimeError where there is none."""
-        if self.offset is None:
-            for hook in hooks.active():
+        for hook in hooks.active():
+            if self.offset is None:
                 self.offset = hook.align(x, reference)
         if self.offset is None:
             raise RuntimeError(

@@ -38,8 +38,11 @@ class Net(Module):
         self.tail = "data"
 
     def add(self, name: str, layer: Module, *inputs: str) -> str:
-        """Append a layer; returns its name. Raises ValueError for an input that is not there."""
+        """Append a layer; returns its name. Raises ValueError for an input that is not there and
+        for a name that is taken."""
         inputs = inputs or (self.tail,)
+        if name == "data":
+            raise ValueError("'data' is the name of the net's input")
         for source in inputs:
             if source != "data" and source not in self._modules:
                 raise ValueError(f"layer {name!r} reads {source!r}, which has not been added")

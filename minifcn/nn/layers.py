@@ -26,11 +26,7 @@ class Conv2d(Module):
         weight_init=init.he_normal,
     ):
         super().__init__()
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"Conv2d: {in_channels} and {out_channels} channels do not divide into "
-                f"{groups} groups"
-            )
+        _check_groups(self, in_channels, out_channels, groups)
         self.kernel_size = pair(kernel_size, "kernel_size", 1)
         self.stride, self.padding = pair(stride, "stride", 1), pair(padding, "padding", 0)
         self.dilation, self.groups = pair(dilation, "dilation", 1), groups
@@ -68,6 +64,7 @@ class ConvTranspose2d(Module):
         weight_init=init.bilinear,
     ):
         super().__init__()
+        _check_groups(self, in_channels, out_channels, groups)
         self.kernel_size = pair(kernel_size, "kernel_size", 1)
         self.stride, self.padding = pair(stride, "stride", 1), pair(padding, "padding", 0)
         self.output_padding = pair(output_padding, "output_padding", 0)
@@ -226,6 +223,14 @@ class Cat(Module):
 
     def forward(self, *inputs):
         return F.cat(inputs)
+
+
+def _check_groups(layer: Module, in_channels: int, out_channels: int, groups: int) -> None:
+    if in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"{type(layer).__name__}: {in_channels} and {out_channels} channels do not divide "
+            f"into {groups} groups"
+        )
 
 
 def _settings(layer: Module) -> str:

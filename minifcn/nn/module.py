@@ -46,14 +46,16 @@ class Module:
     def __setattr__(self, name: str, value) -> None:
         if "_parameters" not in self.__dict__:
             raise RuntimeError(f"{type(self).__name__}: call super().__init__() first")
-        self._parameters.pop(name, None)
-        self._modules.pop(name, None)
         if isinstance(value, Parameter):
-            self._parameters[name] = value
+            store = self._parameters
         elif isinstance(value, Module):
-            self._modules[name] = value
+            store = self._modules
         else:
-            self.__dict__[name] = value
+            store = self.__dict__
+        for other in (self._parameters, self._modules, self.__dict__):
+            if other is not store:
+                other.pop(name, None)
+        store[name] = value  # what replaces one of its kind keeps the place in the order
 
     def __getattr__(self, name: str):
         for store in ("_parameters", "_modules"):
@@ -63,7 +65,7 @@ class Module:
 
     def add_module(self, name: str, module: "Module") -> None:
         """Register a module under any name. Raises ValueError for one that is taken."""
-        if name in self._modules or name in self._parameters:
+        if name in self._modules or name in self._parameters or name in self.__dict__:
             raise ValueError(f"{type(self).__name__} has a {name!r} already")
         self._modules[name] = module
 

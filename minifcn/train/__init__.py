@@ -3,7 +3,7 @@
 from .evaluate import evaluate, predict
 from .recipes import RECIPES
 from .run import ModelSpec, find_checkpoint, load_model
-from .schedules import SCHEDULES, fixed, poly, step
+from .schedules import SCHEDULES, fixed, poly, step, warmup
 from .solver import Adam, Solver
 from .trainer import Trainer, TrainingError
 
@@ -22,4 +22,5 @@ __all__ = [
     "poly",
     "predict",
     "step",
+    "warmup",
 ]

@@ -11,19 +11,19 @@ from ..data import HorizontalFlip, Loader, Scenes
 from ..models import copy_weights
 from .evaluate import predict
 from .run import ModelSpec
-from .schedules import poly
+from .schedules import poly, warmup
 from .solver import Adam
 from .trainer import Trainer
 
 SIZE = (96, 128)  # of the scenes, height and width
 SCENES = (1600, 200)  # for training and for validation
-WIDTH = 0.25
 BATCH = 8
 STAGES = (  # net, iterations, learning rate
-    ("fcn32s-vgg16", 500, 2e-3),
-    ("fcn16s-vgg16", 200, 1e-3),
-    ("fcn8s-vgg16", 200, 1e-3),
+    ("fcn32s-mini", 800, 3e-3),
+    ("fcn16s-mini", 250, 1e-3),
+    ("fcn8s-mini", 250, 1e-3),
 )
+WARMUP = 30  # iterations
 
 
 def demo(folder, *, seed: int = 0, quick: int | None = None, progress: bool = True) -> list:
@@ -45,7 +45,7 @@ def demo(folder, *, seed: int = 0, quick: int | None = None, progress: bool = Tr
         run = folder / name
         shutil.rmtree(run, ignore_errors=True)
         palette = train.palette[: train.num_classes].tolist()
-        spec = ModelSpec(name, train.class_names, "aligned", WIDTH, "fixed", palette)
+        spec = ModelSpec(name, train.class_names, "aligned", palette=palette)
         model = spec.build()
         if previous is not None:
             copy_weights(model, previous.state_dict())
@@ -56,7 +56,7 @@ def demo(folder, *, seed: int = 0, quick: int | None = None, progress: bool = Tr
             iterations=iterations if quick is None else quick,
             spec=spec,
             folder=run,
-            schedule=poly(),
+            schedule=warmup(poly(), WARMUP),
             validation=val,
             validate_every=10**9,  # at the end
             config={"model": name, "iterations": iterations, "lr": rate, "seed": seed},

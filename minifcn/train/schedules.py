@@ -24,4 +24,12 @@ def step(every: float = 1 / 3, gamma: float = 0.1) -> Schedule:
     return lambda iteration, total: gamma ** int(iteration / (every * total))
 
 
+def warmup(schedule: Schedule, iterations: int) -> Schedule:
+    """Another schedule, risen to linearly over its first iterations: a net with random weights
+    takes its first steps carefully."""
+    return lambda iteration, total: (
+        schedule(iteration, total) * min(1.0, (iteration + 1) / iterations)
+    )
+
+
 SCHEDULES = {"fixed": fixed, "poly": poly, "step": step}
