@@ -1,6 +1,7 @@
 """The command line: parses, calls, prints."""
 
 import argparse
+import os
 import sys
 
 from . import commands
@@ -13,11 +14,14 @@ def main(argv: list[str] | None = None) -> int:
     where it was interrupted."""
     arguments = parser().parse_args(argv)
     try:
-        return arguments.run(arguments) or 0
+        code = arguments.run(arguments) or 0
+        sys.stdout.flush()  # a pipe that was closed shall be found out here, not at exit
+        return code
     except KeyboardInterrupt:
         print(f"\n{PROGRAM}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes at exit
         return 1
     except Exception as error:
         if arguments.traceback:

@@ -8,16 +8,14 @@ from .threads import parallel_for
 
 def relu(x):
     """y = max(x, 0)."""
-    x = np.ascontiguousarray(x)
-    y = np.empty_like(x)
+    y = np.empty(x.shape, x.dtype)
     parallel_for(_relu, x.size, x.reshape(-1), y.reshape(-1))
     return y
 
 
 def relu_grad(gy, y):
     """gx = gy where y > 0, else 0: at the kink itself the gradient is 0."""
-    gy, y = np.ascontiguousarray(gy), np.ascontiguousarray(y)
-    gx = np.empty_like(gy)
+    gx = np.empty(gy.shape, gy.dtype)
     parallel_for(_relu_grad, gy.size, gy.reshape(-1), y.reshape(-1), gx.reshape(-1))
     return gx
 

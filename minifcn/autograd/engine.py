@@ -87,6 +87,11 @@ def _run(function, gy):
         gradients = (gradients,)
     # NumPy's arithmetic turns arrays without axes into scalars
     gradients = tuple(g if g is None else array_module(g).asarray(g) for g in gradients)
+    if len(gradients) != len(function.input_shapes):
+        raise RuntimeError(
+            f"{type(function).__name__}.backward: {len(gradients)} gradients for "
+            f"{len(function.input_shapes)} inputs"
+        )
     for gx, shape in zip(gradients, function.input_shapes, strict=True):
         if gx is not None and gx.shape != shape:
             raise RuntimeError(

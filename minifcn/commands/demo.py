@@ -16,7 +16,7 @@ def add_arguments(parser) -> None:
     """The options."""
     add = parser.add_argument
     add("--out", metavar="DIR", default="runs/demo", help="default: runs/demo")
-    add("--seed", type=int, default=0, metavar="N", help="of the scenes and of training")
+    add("--seed", type=options.seed, default=0, metavar="N", help="of the scenes and training")
     add("--quick", type=options.positive, default=None, metavar="N",
         help="only N iterations a net, on few scenes: to see that everything runs")  # fmt: skip
 

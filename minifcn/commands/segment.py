@@ -9,6 +9,8 @@ a palette PNG, and NAME.overlay.png, its colours over the photograph.
 
 from pathlib import Path
 
+from .options import UsageError
+
 NAME = "segment"
 
 
@@ -28,6 +30,11 @@ def run(arguments) -> int:
 
     from .. import data, train, viz
 
+    stems = {}
+    for path in arguments.images:
+        other = stems.setdefault(Path(path).stem, path)
+        if other is not path:
+            raise UsageError(f"{other} and {path}: both would be written to {Path(path).stem}.*")
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     model, spec = train.load_model(arguments.weights)

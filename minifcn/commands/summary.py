@@ -20,7 +20,8 @@ def add_arguments(parser) -> None:
     add("--size", type=options.size, default=(500, 500), metavar="HxW", help="default: 500x500")
     add("--classes", type=options.positive, default=21, metavar="N", help="default: 21")
     add("--padding", choices=("reference", "aligned"), default="reference")
-    add("--width", type=float, default=1.0, metavar="F", help="factor on the trunk's channels")
+    add("--width", type=options.above_zero, default=1.0, metavar="F",
+        help="factor on the trunk's channels")  # fmt: skip
 
 
 def run(arguments) -> int:

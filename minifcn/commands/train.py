@@ -50,7 +50,7 @@ def add_arguments(parser) -> None:
     from ..train.recipes import RECIPES
 
     add = parser.add_argument
-    add("--data", metavar="DIR", help="the data set's folder (required, but not with --resume)")
+    add("--data", metavar="DIR", help="the data set's folder (with --resume only if it moved)")
     add("--kind", choices=("auto", "scenes", "voc", "camvid", "folder"), help="default: auto")
     add("--classes", metavar="A,B,...", help="class names, for --kind folder")
     add("--split", help="default: train")
@@ -61,7 +61,8 @@ def add_arguments(parser) -> None:
     add("--model", type=options.model_name, metavar="NAME", help="see 'minifcn info'")
     add("--padding", choices=("reference", "aligned"),
         help="the authors' 100 pixels and crops, or no waste (default)")  # fmt: skip
-    add("--width", type=float, metavar="F", help="factor on the trunk's channels (default: 1)")
+    add("--width", type=options.above_zero, metavar="F",
+        help="factor on the trunk's channels (default: 1)")  # fmt: skip
     add("--upsampling", choices=("fixed", "learned", "all-learned"), help="default: fixed")
     add("--init", metavar="FILE", help="weights to start from, by the names of the layers")
     add("--epochs", type=options.positive, metavar="N", help="default: 30")
@@ -69,7 +70,7 @@ def add_arguments(parser) -> None:
     add("--batch-size", type=options.positive, metavar="N", help="default: 4")
     add("--accumulate", type=options.positive, metavar="N", help="batches a step (default: 1)")
     add("--solver", choices=("sgd", "adamw"), help="default: adamw")
-    add("--lr", type=float, help="learning rate (default: 3e-4)")
+    add("--lr", type=options.above_zero, help="learning rate (default: 3e-4)")
     add("--momentum", type=float, help="for sgd (default: 0.9)")
     add("--weight-decay", type=float, help="default: 1e-4")
     add("--schedule", choices=("poly", "step", "fixed"), help="default: poly")
@@ -78,7 +79,7 @@ def add_arguments(parser) -> None:
         "batch as the authors do")  # fmt: skip
     add("--flip", action=argparse_boolean(), default=None, help="flip half the images (default)")
     add("--crop", type=options.size, metavar="HxW", help="train on random crops of this size")
-    add("--seed", type=int, metavar="N", help="default: 0")
+    add("--seed", type=options.seed, metavar="N", help="default: 0")
     add("--validate-every", type=options.positive, metavar="EPOCHS", help="default: 1")
 
 
@@ -175,21 +176,27 @@ def _settings(arguments) -> tuple[dict, str]:
     """Options over recipe over defaults; or, resuming, what the run was started with."""
     from ..train.recipes import RECIPES
 
+    given = {key: getattr(arguments, key) for key in (*DEFAULTS, "out", "recipe")}
+    given = {key: value for key, value in given.items() if value is not None}
     if arguments.resume:
+        if given:
+            option = next(iter(given)).replace("_", "-")
+            raise options.UsageError(
+                f"--{option} cannot be given with --resume, which continues a run as it was begun"
+            )
         path = Path(arguments.resume) / "config.json"
         try:
-            return json.loads(path.read_text()), arguments.resume
+            config = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise FileNotFoundError(f"{path}: no run to continue ({error})") from None
+        return config | ({"data": arguments.data} if arguments.data else {}), arguments.resume
     if not arguments.data:
         raise options.UsageError("train needs --data DIR (or --resume DIR)")
-    given = {key: getattr(arguments, key) for key in DEFAULTS}
-    given = {key: value for key, value in given.items() if value is not None}
-    recipe = RECIPES.get(arguments.recipe, {})
+    folder, recipe = given.pop("out", "runs/train"), RECIPES.get(given.pop("recipe", None), {})
     config = {**DEFAULTS, **recipe, **given, "data": arguments.data}
     if "epochs" in given and "iterations" not in given:
         config["iterations"] = None
-    return config, arguments.out or "runs/train"
+    return config, folder
 
 
 def _check(dataset) -> None:

@@ -54,7 +54,6 @@ class Net(Module):
     def forward(self, data):
         last_reader = {source: name for name, inputs in self.reads.items() for source in inputs}
         maps, output = {"data": data}, data
-        del data
         for name, inputs in self.reads.items():
             output = self._modules[name](*(maps[source] for source in inputs))
             for source in set(inputs):

@@ -34,11 +34,13 @@ def bilinear(shape: tuple[int, int, int, int]) -> np.ndarray:
     """Bilinear interpolation as a transposed convolution's weight (K, K, KH, KW), float32.
 
     The filter stands on the diagonal: every channel is upsampled on its own (the authors'
-    surgery.py). Raises ValueError where K in and K out differ.
+    surgery.py). With as many groups as channels the weight is (K, 1, KH, KW), all diagonal.
+    Raises ValueError for any other shape.
     """
-    if shape[0] != shape[1]:
+    K, channels = shape[:2]
+    if channels not in (1, K):
         raise ValueError(f"bilinear: a weight {shape} needs as many channels in as out")
     weights = np.zeros(shape, np.float32)
-    diagonal = np.arange(shape[0])
-    weights[diagonal, diagonal] = bilinear_filter(shape[2:])
+    diagonal = np.arange(K)
+    weights[diagonal, diagonal % channels] = bilinear_filter(shape[2:])
     return weights

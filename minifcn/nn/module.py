@@ -75,17 +75,25 @@ class Module:
             raise KeyError(f"no layer {name!r}; there are: {', '.join(self._modules)}")
         return self._modules[name]
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
-        """(name, module) of this module ("") and of all inside, names joined by dots."""
+    def named_modules(self, prefix: str = "", seen=None) -> Iterator[tuple[str, "Module"]]:
+        """(name, module) of this module ("") and of all inside, names joined by dots; one that is
+        registered twice comes once."""
+        seen = set() if seen is None else seen
+        if id(self) in seen:
+            return
+        seen.add(id(self))
         yield prefix, self
         for name, module in self._modules.items():
-            yield from module.named_modules(f"{prefix}.{name}" if prefix else name)
+            yield from module.named_modules(f"{prefix}.{name}" if prefix else name, seen)
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(name, parameter) of all inside, in the order of registration: "conv1_1.weight"."""
+        seen = set()
         for prefix, module in self.named_modules():
             for name, parameter in module._parameters.items():
-                yield f"{prefix}.{name}" if prefix else name, parameter
+                if id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield f"{prefix}.{name}" if prefix else name, parameter
 
     def parameters(self) -> Iterator[Parameter]:
         """All parameters, in the order of registration."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import rng
 from ..data import HorizontalFlip, Loader, Scenes
+from ..metrics import ConfusionMatrix
 from ..models import copy_weights
 from .evaluate import predict
 from .run import ModelSpec
@@ -67,19 +68,23 @@ def demo(folder, *, seed: int = 0, quick: int | None = None, progress: bool = Tr
         matrices.append(trainer.fit())
         predictions.append((name.split("-")[0].replace("fcn", "FCN-"), model.eval()))
         previous = model
-    picture = _draw(folder / "demo.png", val, predictions)
+    labels = [val[i][1] for i in range(len(val))]
+    picture = _draw(folder / "demo.png", val, labels, predictions)
+    guess = ConfusionMatrix(val.num_classes, val.ignore_index)
+    for label in labels:
+        guess.update(label, np.zeros_like(label))
+    titles = ["all background", *(title for title, _ in predictions)]
     print()
-    print(_table([title for title, _ in predictions], matrices))
+    print(_table(titles, [guess, *matrices]))
     print(f"\n{picture}: image, truth and the three predictions")
     print(f"{time.perf_counter() - started:.0f} s in all")
     return matrices
 
 
-def _draw(path: Path, val, nets, count: int = 5) -> Path:
+def _draw(path: Path, val, labels, nets, count: int = 5) -> Path:
     """The scenes with the most classes, which show most, and every net's prediction."""
     from .. import viz
 
-    labels = [val[i][1] for i in range(len(val))]
     richness = [len(np.unique(label)) for label in labels]
     chosen = np.argsort(richness, kind="stable")[::-1][:count]
     images = [val[i][0] for i in chosen]
@@ -92,8 +97,8 @@ def _draw(path: Path, val, nets, count: int = 5) -> Path:
 def _table(titles, matrices) -> str:
     measures = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
     heads = ("pixel acc.", "mean acc.", "mean IU", "f.w. IU")
-    lines = [f"{'':8}" + "".join(f"{head:>12}" for head in heads)]
+    lines = [f"{'':14}" + "".join(f"{head:>12}" for head in heads)]
     for title, matrix in zip(titles, matrices, strict=True):
         values = (100 * getattr(matrix, measure) for measure in measures)
-        lines.append(f"{title:8}" + "".join(f"{value:12.1f}" for value in values))
+        lines.append(f"{title:14}" + "".join(f"{value:12.1f}" for value in values))
     return "\n".join(lines)

@@ -13,7 +13,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..io import load_checkpoint, write_json
+from ..io import WeightsError, load_checkpoint, write_json
 from ..models import build
 from ..nn import Net
 
@@ -62,10 +62,14 @@ def load_model(path: str | os.PathLike) -> tuple[Net, ModelSpec]:
     path: a checkpoint, or the folder of a run (its best, else its last checkpoint). Raises
     WeightsError, naming the file, where it is none.
     """
-    state = load_checkpoint(find_checkpoint(path))
-    spec = ModelSpec(**state.info["model"])
-    model = spec.build()
-    model.load_state_dict(state.model)
+    path = find_checkpoint(path)
+    state = load_checkpoint(path)
+    try:
+        spec = ModelSpec(**state.info["model"])
+        model = spec.build()
+        model.load_state_dict(state.model)
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: holds no net that can be built here: {error}") from error
     return model.eval(), spec
 
 

@@ -75,23 +75,36 @@ class Trainer:
         """Solver steps that use up all batches of the loader once."""
         return -(-len(self.loader) // self.accumulate)
 
+    @property
+    def _epoch_is_over(self) -> bool:
+        """Is a validation due? Its result belongs into the next checkpoint."""
+        return self.iteration % self.steps_per_epoch == 0 or self.iteration >= self.iterations
+
     def fit(self) -> ConfusionMatrix | None:
         """Train to the last iteration; returns the last validation's confusion matrix.
 
-        Raises TrainingError where the loss becomes infinite or no number; the checkpoint of the
-        last whole epoch stays.
+        A checkpoint is written before the first iteration, after every epoch and, in long ones,
+        every SAVE_SECONDS: whenever the run is cut off, there is one to continue from. Raises
+        TrainingError where the loss or a weight becomes infinite or no number; the last
+        checkpoint stays.
         """
         from tqdm import tqdm
 
         self.model.train()
+        if self.run and self.iteration == 0:
+            self.save("last")
         saved = time.monotonic()
-        with tqdm(total=self.iterations, desc=self.title, unit="it", initial=self.iteration,
-                  disable=None if self.progress else True) as bar:  # fmt: skip
+        # Numbers that overflow end in a TrainingError, which says more than NumPy's warnings
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with quiet, tqdm(total=self.iterations, desc=self.title, unit="it",
+                         initial=self.iteration,
+                         disable=None if self.progress else True) as bar:  # fmt: skip
             while self.iteration < self.iterations:
                 for loss in self._epoch():
                     bar.update()
                     bar.set_postfix_str(self._note(loss), refresh=False)
-                    if self.run and time.monotonic() - saved > SAVE_SECONDS:
+                    late = time.monotonic() - saved > SAVE_SECONDS
+                    if self.run and late and not self._epoch_is_over:
                         self.save("last")
                         saved = time.monotonic()
                 self._end_of_epoch(bar)
@@ -110,7 +123,14 @@ class Trainer:
             "loader": self.loader.state(),
             "rng": rng.get_state(),
         }
-        save_checkpoint(path, self.model.state_dict(), self.solver.state_dict(), info)
+        arrays = self.model.state_dict(), self.solver.state_dict()
+        try:
+            save_checkpoint(path, *arrays, info, check_finite=True)
+        except ValueError as error:
+            raise TrainingError(
+                f"{error} at iteration {self.iteration}, learning rate {self.solver.lr:.3g}: "
+                "try a lower one"
+            ) from None
         return path
 
     def draw(self) -> None:

@@ -1,0 +1,31 @@
+"""The backends and dtypes that every kernel is tested with."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+BACKENDS = ("reference", "cpu")
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    """The kernel table of each backend."""
+    return importlib.import_module(f"minifcn.kernels.{request.param}")
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    return np.dtype(request.param)
+
+
+@pytest.fixture(params=[("cpu", "float64"), ("cpu", "float32"), ("reference", "float32")])
+def compared(request):
+    """A backend, a dtype and how near it must be to the reference in float64.
+
+    The tolerance is relative to the largest element. The reference in float64 is what the others
+    are compared with, so it is not in this list.
+    """
+    backend, name = request.param
+    tolerance = {"float64": 1e-12, "float32": 1e-5}[name]
+    return importlib.import_module(f"minifcn.kernels.{backend}"), np.dtype(name), tolerance

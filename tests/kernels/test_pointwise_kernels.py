@@ -1,0 +1,148 @@
+"""The rectifier, local response normalisation and the parameter updates."""
+
+import numpy as np
+import pytest
+from geometries import array, check_adjoint, check_close, distinct, inner
+from minifcn.kernels import cpu, reference
+
+
+def test_relu_exact(backend, dtype):
+    x = np.array([[-2, -0.0, 0, 3, np.inf, -np.inf, np.nan]], dtype)
+    y = backend.relu(x)
+    assert y.dtype == dtype
+    assert np.array_equal(y, [[0, 0, 0, 3, np.inf, 0, np.nan]], equal_nan=True)
+    gx = backend.relu_grad(np.array([[1, 2, 3, 4, 5, 6, 7]], dtype), y)
+    assert gx.dtype == dtype
+    assert np.array_equal(gx, [[0, 0, 0, 4, 5, 0, 0]])
+
+
+def test_relu_agrees_with_reference(dtype):
+    for shape, last, rng in _shapes(seed=1):
+        x, gy = array(rng, shape, dtype, last), array(rng, shape, dtype, not last)
+        y = cpu.relu(x)
+        assert np.array_equal(y, reference.relu(x)), (shape, last)
+        assert np.array_equal(cpu.relu_grad(gy, y), reference.relu_grad(gy, y)), (shape, last)
+
+
+def test_relu_gradient_is_the_derivative(backend):
+    rng = np.random.default_rng(2)
+    x, gy, direction = distinct(rng, (2, 3, 5, 7)), *rng.uniform(-1, 1, (2, 2, 3, 5, 7))
+    h = 1e-4
+    ahead, behind = backend.relu(x + h * direction), backend.relu(x - h * direction)
+    slope = inner(gy, ahead - behind) / (2 * h)
+    assert abs(slope - inner(backend.relu_grad(gy, backend.relu(x)), direction)) < 1e-9
+
+
+def test_lrn_exact(backend, dtype):
+    """Three channels, a window of two: each channel and the one before it."""
+    x = np.array([1, 2, 4], dtype).reshape(1, 3, 1, 1)
+    y, scale = backend.local_response_norm(x, 2, 0.5, 1.0, 2.0)
+    assert y.dtype == dtype
+    expected = np.array([2 + 0.25 * 1, 2 + 0.25 * (1 + 4), 2 + 0.25 * (4 + 16)])
+    assert np.array_equal(scale.ravel(), expected)
+    check_close(y.ravel(), np.array([1, 2, 4]) / expected, 2 * np.finfo(dtype).eps)
+
+    gy = np.array([1, 10, 100], dtype).reshape(1, 3, 1, 1)
+    gx = backend.local_response_norm_grad(gy, x, y, scale, 2, 0.5, 1.0)
+    ratio = np.array([1, 10, 100]) * (np.array([1, 2, 4]) / expected) / expected
+    back = np.array([ratio[0] + ratio[1], ratio[1] + ratio[2], ratio[2]])
+    expected = np.array([1, 10, 100]) / expected - 2 * 0.5 / 2 * np.array([1, 2, 4]) * back
+    check_close(gx.ravel(), expected, 8 * np.finfo(dtype).eps)
+
+
+def test_lrn_agrees_with_reference(compared):
+    backend, dtype, tolerance = compared
+    for shape, last, rng in _shapes(seed=3):
+        x, gy = array(rng, shape, last=last), array(rng, shape, last=last)
+        size, alpha, k = int(rng.integers(1, 8)), rng.uniform(0.01, 1), rng.uniform(0.5, 2)
+        beta = float(rng.choice([0.75, 0.5, 0.3]))
+        context = (shape, last, size, alpha, beta, k)
+        expected = reference.local_response_norm(x, size, alpha, beta, k)
+        gx = reference.local_response_norm_grad(gy, x, *expected, size, alpha, beta)
+        x, gy = x.astype(dtype), gy.astype(dtype)
+        actual = backend.local_response_norm(x, size, alpha, beta, k)
+        for a, e in zip(actual, expected, strict=True):
+            assert a.dtype == dtype
+            check_close(a, e, tolerance, *context)
+        actual = backend.local_response_norm_grad(gy, x, *actual, size, alpha, beta)
+        assert actual.dtype == dtype
+        check_close(actual, gx, tolerance, *context)
+
+
+def test_lrn_gradient_is_the_derivative(backend):
+    for shape, last, rng in _shapes(seed=4, count=40):
+        x, gy = array(rng, shape, last=last), array(rng, shape, last=last)
+        direction = rng.uniform(-1, 1, shape)
+        size, beta = int(rng.integers(1, 7)), float(rng.choice([0.75, 0.5, 0.3]))
+        y, scale = backend.local_response_norm(x, size, 0.5, beta, 1.0)
+        gx = backend.local_response_norm_grad(gy, x, y, scale, size, 0.5, beta)
+        h = 1e-5
+        ahead = backend.local_response_norm(x + h * direction, size, 0.5, beta, 1.0)[0]
+        behind = backend.local_response_norm(x - h * direction, size, 0.5, beta, 1.0)[0]
+        slope = inner(gy, ahead - behind) / (2 * h)
+        scale = inner(abs(gx), abs(direction))
+        assert abs(slope - inner(gx, direction)) <= 1e-6 * scale, (shape, size, beta)
+
+
+def test_lrn_gradient_without_its_nonlinear_part_is_adjoint(backend):
+    """At beta = 0 the operation is the identity, and so is its gradient."""
+    rng = np.random.default_rng(5)
+    x, gy = rng.standard_normal((2, 2, 5, 3, 4))
+    y, scale = backend.local_response_norm(x, 5, 0.1, 0.0, 1.0)
+    gx = backend.local_response_norm_grad(gy, x, y, scale, 5, 0.1, 0.0)
+    check_adjoint(inner(gy, y), inner(gx, x), inner(abs(gy), abs(y)))
+
+
+def test_sgd_exact(backend, dtype):
+    w, g, v = (np.array([[a]], dtype) for a in (8, 4, 2))
+    backend.sgd_step(w, g, v, 0.5, 0.25, 0.125)
+    velocity = 0.25 * 2 + 0.5 * (4 + 0.125 * 8)
+    assert (v.item(), w.item(), g.item()) == (velocity, 8 - velocity, 4)
+
+
+def test_adamw_exact(backend, dtype):
+    """All decimals but the last quotient are exact in binary."""
+    w, g, m, s = (np.array([[a]], dtype) for a in (8, 4, 2, 6))
+    backend.adamw_step(w, g, m, s, 0.5, 0.75, 0.5, 1.0, 0.25, 2)
+    mean, square = 0.75 * 2 + 0.25 * 4, 0.5 * 6 + 0.5 * 4 * 4
+    assert (m.item(), s.item(), g.item()) == (mean, square, 4)
+    step = 0.5 * (mean / (1 - 0.75**2)) / (np.sqrt(square / (1 - 0.5**2)) + 1.0)
+    assert abs(w.item() - (8 - 0.5 * 0.25 * 8 - step)) <= 8 * np.finfo(dtype).eps
+
+
+def test_updates_agree_with_reference(compared):
+    backend, dtype, tolerance = compared
+    for shape, last, rng in _shapes(seed=6):
+        arrays = [array(rng, shape, last=last) for _ in range(3)]
+        arrays.append(abs(array(rng, shape)))  # the mean square is not negative
+        ours = [a.astype(dtype) for a in arrays]  # keeps the strides
+        kept = ours[1].copy()
+        rate, momentum, decay = rng.uniform(0, 1, 3)
+        step = int(rng.integers(1, 1000))
+        for table, (w, g, m, s) in ((reference, arrays), (backend, ours)):
+            table.sgd_step(w, g, m, rate, momentum, decay)
+            table.adamw_step(w, g, m, s, rate, momentum, 0.99, 1e-3, decay, step)
+        for a, e in zip(ours, arrays, strict=True):
+            assert a.dtype == dtype
+            check_close(a, e, tolerance, shape, last, rate, momentum, decay, step)
+        assert np.array_equal(ours[1], kept)
+
+
+@pytest.mark.parametrize("size", [1, 31, 100_003])
+def test_long_arrays(size, dtype):
+    """Lengths beside those of vectors, and long enough for several threads."""
+    rng = np.random.default_rng(7)
+    x = array(rng, (size,), dtype)
+    assert np.array_equal(cpu.relu(x), reference.relu(x))
+    ours, theirs = [[x.copy(), x[::-1].copy(), x**2] for _ in range(2)]
+    cpu.sgd_step(*ours, 0.1, 0.9, 0.01)
+    reference.sgd_step(*theirs, 0.1, 0.9, 0.01)
+    for a, e in zip(ours, theirs, strict=True):
+        check_close(a, e, 4 * np.finfo(dtype).eps)
+
+
+def _shapes(seed: int, count: int = 200):
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        shape = tuple(int(n) for n in rng.integers((1, 1, 1, 1), (4, 9, 12, 15)))
+        yield shape, bool(rng.random() < 0.3), rng

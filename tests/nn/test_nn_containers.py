@@ -1,0 +1,154 @@
+"""Networks in a row and as a table; the layers that bring maps onto each other."""
+
+import numpy as np
+import pytest
+
+import minifcn as mf
+from minifcn import nn
+from minifcn.autograd import Hook, Timer
+
+
+class Add(nn.Module):
+    def forward(self, a, b):
+        return a + b
+
+
+def image(*shape, dtype=np.float64) -> mf.Tensor:
+    return mf.Tensor(np.arange(np.prod(shape), dtype=dtype).reshape(shape), requires_grad=True)
+
+
+def test_sequential_with_numbers_or_names():
+    x = mf.Tensor([1.0, -2.0])
+    chain = nn.Sequential(nn.Scale(-3.0), nn.ReLU(), nn.Scale(10.0))
+    assert chain(x).data.tolist() == [0, 60]
+    assert chain["2"].factor == 10
+    named = nn.Sequential({"act": nn.ReLU(), "double": nn.Scale(2.0)})
+    assert named(x).data.tolist() == [2, 0]
+    assert named["double"] is named.double
+    assert nn.Sequential()(x) is x
+
+
+def test_net_is_a_table_of_what_reads_what():
+    net = nn.Net()
+    x = mf.Tensor([1.0, 2.0])
+    assert net(x) is x
+    assert net.add("double", nn.Scale(2.0)) == "double"
+    net.add("triple", nn.Scale(3.0), "data")
+    net.add("negate", nn.Scale(-1.0))  # reads what was added last
+    net.add("sum", Add(), "double", "negate")
+    net.add("twice", Add(), "sum", "sum")
+    net.add("all", Add(), "twice", "data")
+    assert net.reads == {
+        "double": ("data",),
+        "triple": ("data",),
+        "negate": ("triple",),
+        "sum": ("double", "negate"),
+        "twice": ("sum", "sum"),
+        "all": ("twice", "data"),
+    }
+    # 2 * (2x - 3x) + x
+    assert net(x).data.tolist() == [-1, -2]
+    assert net(x).data.tolist() == [-1, -2]
+
+
+def test_gradients_flow_through_the_table():
+    net = nn.Net()
+    net.add("double", nn.Scale(2.0))
+    net.add("triple", nn.Scale(3.0), "data")
+    net.add("sum", Add(), "double", "triple")
+    x = mf.Tensor([1.0, 2.0], requires_grad=True)
+    net(x).backward(np.array([1.0, 10.0]))
+    assert x.grad.tolist() == [5, 50]
+
+
+def test_net_refuses_what_does_not_fit():
+    net = nn.Net()
+    net.add("a", nn.ReLU())
+    with pytest.raises(ValueError, match="layer 'b' reads 'c', which has not been added"):
+        net.add("b", nn.ReLU(), "a", "c")
+    with pytest.raises(ValueError, match="layer 'b' reads 'b', which has not been added"):
+        net.add("b", nn.ReLU(), "b")
+    with pytest.raises(ValueError, match="Net has a 'a' already"):
+        net.add("a", nn.ReLU())
+    with pytest.raises(ValueError, match="'data' is the name of the net's input"):
+        net.add("data", nn.ReLU())
+    for taken in ("tail", "reads", "training"):
+        with pytest.raises(ValueError, match=f"Net has a '{taken}' already"):
+            net.add(taken, nn.ReLU())
+    assert net.reads == {"a": ("data",)}
+    assert [name for name, _ in net.named_modules()] == ["", "a"]
+    assert net.tail == "a"
+
+
+# -- alignment ----------------------------------------------------------------------------------
+
+
+class Geometry(Hook):
+    """Knows every offset."""
+
+    def __init__(self, offset):
+        self.offset, self.asked = offset, 0
+
+    def align(self, x, reference):
+        self.asked += 1
+        return self.offset
+
+
+@pytest.mark.parametrize("layer", [nn.Crop, nn.Fuse])
+def test_without_an_offset_there_is_no_alignment(layer):
+    with pytest.raises(RuntimeError) as error:
+        layer()(image(1, 1, 6, 7), image(1, 1, 3, 4))
+    assert str(error.value) == (
+        f"{layer.__name__} does not know its offset: "
+        "call geometry.derive_offsets(net) once the net is built"
+    )
+
+
+def test_the_offset_is_asked_for_once_and_kept():
+    crop, geometry = nn.Crop(), Geometry((1, 2))
+    assert repr(crop) == "Crop(offset None)"
+    for _ in range(2):
+        with geometry:
+            crop(image(1, 1, 6, 7), image(1, 1, 3, 4))
+    assert geometry.asked == 1
+    assert repr(crop) == "Crop(offset (1, 2))"
+    crop(image(1, 1, 6, 7), image(1, 1, 3, 4))
+
+
+def test_any_hook_may_know_the_offset():
+    for hooks in ((Geometry((0, 0)), Timer()), (Timer(), Geometry((0, 0)))):
+        crop = nn.Crop()
+        with hooks[0], hooks[1]:
+            crop(image(1, 1, 6, 7), image(1, 1, 3, 4))
+        assert crop.offset == (0, 0)
+
+
+def test_crop_by_hand():
+    crop = nn.Crop()
+    crop.offset = (1, 2)
+    x = image(1, 2, 3, 5)
+    y = crop(x, image(1, 7, 2, 1))
+    assert y.data.tolist() == [[[[7], [12]], [[22], [27]]]]
+    y.sum().backward()
+    assert np.flatnonzero(x.grad).tolist() == [7, 12, 22, 27]
+
+
+@pytest.mark.parametrize(
+    ("offset", "coarse", "fine", "wanted"),
+    [
+        # the finer map is larger and is cut at the offset
+        ((1, 2), (2, 2), (4, 5), [[0 + 7, 1 + 8], [2 + 12, 3 + 13]]),
+        # the upsampled map is larger and starts where the other does
+        ((0, 0), (2, 3), (2, 2), [[0 + 0, 1 + 1], [3 + 2, 4 + 3]]),
+        # the finer map starts inside the other
+        ((-1, 0), (3, 2), (2, 2), [[2 + 0, 3 + 1], [4 + 2, 5 + 3]]),
+        # one axis each way
+        ((1, -1), (1, 3), (2, 2), [[1 + 2, 2 + 3]]),
+        ((0, 0), (1, 2), (1, 2), [[0, 2]]),
+    ],
+)
+def test_fuse_by_hand(offset, coarse, fine, wanted):
+    fuse = nn.Fuse()
+    fuse.offset = offset
+    y = fuse(image(1, 1, *coarse), image(1, 1, *fine))
+    assert y.data[0, 0].tolist() == wanted
