@@ -1,4 +1,4 @@
-"""Freed memory is kept for the next array, where glibc is the C library and nobody else decided."""
+"""Freed memory is kept for the next array, where glibc is there and nobody else decided."""
 
 import os
 import platform
