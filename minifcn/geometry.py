@@ -26,6 +26,7 @@ from fractions import Fraction
 import numpy as np
 
 from .autograd import Hook, Tensor, shapes_only
+from .autograd.shaping import Transpose
 from .functions.conv import Conv2d, Conv2dWeight, ConvTranspose2d
 from .functions.linear import Linear
 from .functions.pool import Pool
@@ -188,7 +189,7 @@ class Trace(Hook):
                 a.shifted(-p[0]) for a, p in zip(placed[0], function.padding, strict=True)
             )
         if len(function.infer_shape(*function.input_shapes)) != 4 or isinstance(
-            function, (Linear, Conv2dWeight)
+            function, (Linear, Conv2dWeight, Transpose)
         ):
             return None
         return tuple(map(_joined, *placed)) if _same_size(function) else None

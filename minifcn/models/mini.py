@@ -17,7 +17,8 @@ def mini_trunk(padding: str, width: float = 1.0) -> Trunk:
     """conv1 ... pool5, fc6 (3x3), fc7; padding as in ``vgg16_trunk``.
 
     conv1 starts with weights, and learns at a rate, PIXELS times smaller than the other layers:
-    the same as dividing the image by PIXELS, so that all layers see numbers of about 1.
+    with Adam, whose steps do not depend on the size of a gradient, that is the same as dividing
+    the image by PIXELS, so that all layers see numbers of about 1.
     """
     net, channels, aligned = nn.Net(), 3, padding == "aligned"
     for block, wanted in enumerate(CHANNELS, start=1):

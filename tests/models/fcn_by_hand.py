@@ -84,6 +84,21 @@ def fcn8s_atonce_aligned(image, w):
     return cut(upsample(fused, 16, 8, 4), 0, image)
 
 
+def fcn8s_mini(image, w):
+    """fc6 of 3 pixels, not 7: scores start 64 pixels earlier than VGG's, and so do the crops."""
+    pools, x = [], image
+    for number, padding in ((1, 100), (2, 1), (3, 1), (4, 1), (5, 1)):
+        x = F.relu(conv(x, w, f"conv{number}", padding=padding))
+        x = F.max_pool2d(x, 2, 2, ceil_mode=True)
+        pools.append(x)
+    x = F.relu(conv(F.relu(conv(x, w, "fc6")), w, "fc7"))
+    up = upsample(conv(x, w, "score_fr"), 4, 2)
+    fine = cut(conv(pools[3], w, "score_pool4"), 1, up)
+    up = upsample(cut(up, 0, fine) + fine, 4, 2)
+    fine = cut(conv(pools[2], w, "score_pool3"), 1, up)  # may end a pixel before the coarse map
+    return cut(upsample(cut(up, 0, fine) + fine, 16, 8), 95, image)
+
+
 def fire(x, w, number):
     x = F.relu(conv(x, w, f"fire{number}/squeeze1x1"))
     left = F.relu(conv(x, w, f"fire{number}/expand1x1"))

@@ -17,6 +17,7 @@ CASES = {
     "8s": ("fcn8s-vgg16", "reference", fcn_by_hand.fcn8s),
     "8s-atonce": ("fcn8s-atonce-vgg16", "reference", fcn_by_hand.fcn8s_atonce),
     "8s-atonce-aligned": ("fcn8s-atonce-vgg16", "aligned", fcn_by_hand.fcn8s_atonce_aligned),
+    "8s-mini": ("fcn8s-mini", "reference", fcn_by_hand.fcn8s_mini),
     "4s-squeezenet": ("fcn4s-squeezenet", "reference", fcn_by_hand.fcn4s_squeezenet),
     "4s-squeezenet-aligned": ("fcn4s-squeezenet", "aligned", fcn_by_hand.fcn4s_squeezenet_aligned),
 }
@@ -29,7 +30,7 @@ def compare(case, backend, dtype, size=(45, 38), alive=True):
     """
     name, padding, by_hand = CASES[case]
     rng = np.random.default_rng(7)
-    width = 0.1 if "squeezenet" in name else 0.03
+    width = 0.03 if "vgg16" in name else 0.1
     net = models.build(name, 3, padding=padding, width=width).eval().to(dtype)
     for parameter in net.parameters():  # score layers too; biases that keep narrow layers alive
         if parameter.ndim == 1:

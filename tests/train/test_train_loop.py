@@ -11,6 +11,7 @@ from small_runs import SPEC, Squares, assert_same_weights, log_rows, trainer, we
 from minifcn import Tensor, data, manual_seed, no_grad, train
 from minifcn import functions as F
 from minifcn.io import WeightsError, load_checkpoint, load_tensors, save_checkpoint, save_tensors
+from minifcn.metrics import ConfusionMatrix
 
 
 def mean_loss(model, samples):
@@ -133,6 +134,27 @@ def test_a_run_leaves_everything_in_its_folder(tmp_path):
     at = [int(row["iteration"]) for row in rows if row["mean_iu"]][int(np.argmax(scores))]
     assert best.info["iteration"] == at
     assert_same_weights(last.model, run.model.state_dict())
+
+
+def test_the_best_checkpoint_is_that_of_the_best_validation(tmp_path, monkeypatch):
+    right = iter([30, 50, 40, 45, 60, 20])  # of a hundred pixels a class, at each validation
+
+    def scripted(model, dataset, **_):
+        matrix, hits = ConfusionMatrix(2), next(right)
+        matrix.counts[:] = [[hits, 100 - hits], [100 - hits, hits]]
+        return matrix
+
+    def best():
+        return load_checkpoint(tmp_path / "best.safetensors").info
+
+    monkeypatch.setattr("minifcn.train.trainer.evaluate", scripted)
+    trainer(tmp_path, iterations=9).fit()
+    assert (best()["iteration"], best()["best"]) == (6, pytest.approx(50 / 150))
+    assert load_checkpoint(tmp_path / "last.safetensors").info["best"] == best()["best"]
+    trainer(tmp_path, iterations=12, resume=True).fit()
+    assert best()["iteration"] == 6  # what was best before still is
+    trainer(tmp_path, iterations=18, resume=True).fit()
+    assert best()["iteration"] == 15
 
 
 def test_an_existing_run_is_not_overwritten(tmp_path):
