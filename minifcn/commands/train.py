@@ -11,6 +11,7 @@ checked before training starts. The run's folder gets config.json, log.csv, chec
 (last, best), curves.png and samples.png; a run that was cut off continues with --resume.
 """
 
+import argparse
 import json
 from pathlib import Path
 
@@ -77,72 +78,29 @@ def add_arguments(parser) -> None:
     add("--loss", choices=("mean", "sum", "batch"),
         help="over valid pixels (default), summed, or summed over pixels and divided by the "
         "batch as the authors do")  # fmt: skip
-    add("--flip", action=argparse_boolean(), default=None, help="flip half the images (default)")
+    add("--flip", action=argparse.BooleanOptionalAction, default=None,
+        help="flip half the images (default)")  # fmt: skip
     add("--crop", type=options.size, metavar="HxW", help="train on random crops of this size")
     add("--seed", type=options.seed, metavar="N", help="default: 0")
     add("--validate-every", type=options.positive, metavar="EPOCHS", help="default: 1")
 
 
-def argparse_boolean():
-    """--flip and --no-flip."""
-    import argparse
-
-    return argparse.BooleanOptionalAction
-
-
 def run(arguments) -> int:
     """Gather the settings, open the data, train."""
-    from .. import data, io, models, rng, train
+    from .. import rng, train
 
     config, folder = _settings(arguments)
-    extra = {}
-    if config["kind"] == "folder":
-        if not config["classes"]:
-            raise options.UsageError("--kind folder needs --classes")
-        extra["class_names"] = config["classes"].split(",")
-    dataset = data.open_dataset(config["data"], config["split"], config["kind"], **extra)
-    validation = None
-    if config["val_split"] != "none":
-        validation = data.open_dataset(
-            config["data"], config["val_split"], config["kind"], **extra
-        )
-    for part in filter(None, (dataset, validation)):
-        _check(part)
-
+    dataset, validation = _open_data(config)
     rng.manual_seed(config["seed"])
-    spec = train.ModelSpec(
-        config["model"],
-        dataset.class_names,
-        config["padding"],
-        config["width"],
-        config["upsampling"],
-        dataset.palette[: len(dataset.class_names)].tolist(),
-    )
-    model = spec.build()
-    if config["init"]:
-        weights, _ = io.load_tensors(config["init"])
-        report = models.copy_weights(model, weights)
-        print(f"{config['init']}: {report}")
-        if not report.copied and not report.reshaped:
-            raise ValueError(f"{config['init']}: no array has the name of a layer of {spec.name}")
-    if config["solver"] == "sgd":
-        momentum, decay = config["momentum"], config["weight_decay"]
-        solver = train.Solver(model, config["lr"], momentum, decay)
-    else:
-        solver = train.Adam(model, config["lr"], weight_decay=config["weight_decay"])
-    transforms = [data.RandomCrop(tuple(config["crop"]))] if config["crop"] else []
-    transforms += [data.HorizontalFlip()] if config["flip"] else []
-    loader = data.Loader(
-        dataset,
-        config["batch_size"],
-        shuffle=True,
-        seed=config["seed"],
-        transform=data.Compose(*transforms) if transforms else None,
-    )
+    palette = dataset.palette[: dataset.num_classes].tolist()
+    how = (config[key] for key in ("padding", "width", "upsampling"))
+    spec = train.ModelSpec(config["model"], dataset.class_names, *how, palette)
+    model = _build(spec, config["init"])
+    loader = _loader(config, dataset)
     steps = -(-len(loader) // config["accumulate"])
     trainer = train.Trainer(
         model,
-        solver,
+        _solver(config, model),
         loader,
         iterations=config["iterations"] or config["epochs"] * steps,
         spec=spec,
@@ -168,8 +126,64 @@ def run(arguments) -> int:
     if matrix is not None:
         print(matrix.per_class_table(dataset.class_names))
         print(matrix.summary())
-    print(f"wrote {folder}: best.safetensors, last.safetensors, log.csv, curves.png, samples.png")
+    print(f"wrote {folder}: " + ", ".join(sorted(path.name for path in Path(folder).iterdir())))
     return 0
+
+
+def _open_data(config: dict):
+    """The training and the validation set (or None), every label of both looked at."""
+    from .. import data
+
+    extra = {}
+    if config["kind"] == "folder":
+        if not config["classes"]:
+            raise options.UsageError("--kind folder needs --classes")
+        extra["class_names"] = config["classes"].split(",")
+    opened = [
+        data.open_dataset(config["data"], split, config["kind"], **extra)
+        for split in (config["split"], config["val_split"])
+        if split != "none"
+    ]
+    for dataset in opened:
+        _check(dataset)
+    return opened[0], opened[1] if len(opened) > 1 else None
+
+
+def _build(spec, init: str | None):
+    """The net, with the weights of a file where one is given. Raises ValueError where the file has
+    none for it."""
+    from .. import io, models
+
+    model = spec.build()
+    if init:
+        weights, _ = io.load_tensors(init)
+        report = models.copy_weights(model, weights)
+        print(f"{init}: {report}")
+        if not report.copied and not report.reshaped:
+            raise ValueError(f"{init}: no array has the name of a layer of {spec.name}")
+    return model
+
+
+def _solver(config: dict, model):
+    from .. import train
+
+    if config["solver"] == "sgd":
+        return train.Solver(model, config["lr"], config["momentum"], config["weight_decay"])
+    return train.Adam(model, config["lr"], weight_decay=config["weight_decay"])
+
+
+def _loader(config: dict, dataset):
+    from .. import data
+
+    transforms = [data.RandomCrop(tuple(config["crop"]))] if config["crop"] else []
+    transforms += [data.HorizontalFlip()] if config["flip"] else []
+    return data.Loader(
+        dataset,
+        config["batch_size"],
+        shuffle=True,
+        seed=config["seed"],
+        transform=data.Compose(*transforms) if transforms else None,
+    )
 
 
 def _settings(arguments) -> tuple[dict, str]:
