@@ -32,7 +32,11 @@ def add_head(
     interpolation; "learned" between the heads and fixed at the end, as in the CVPR paper;
     "all-learned". at_once scales the skips so that all can be trained from the start.
 
-    Score layers start at zero: a new skip leaves the scores that it is added to unchanged.
+    Score layers start at zero: a new skip leaves the scores that it is added to unchanged, and a
+    net that starts from the coarser one's weights predicts what that one does. Exactly so where
+    pixels of a map lie on pixels of the image (SqueezeNet). Where they lie between (VGG),
+    interpolating by 2 and then by 16 is not quite interpolating by 32: the peak of the filter is
+    cut flat, and labels can differ along the borders of regions.
     """
     net = trunk.net
     layer = net.add("score_fr", _score_layer(net, trunk.coarse, num_classes), trunk.coarse)
