@@ -4,24 +4,24 @@ A data set indexes to (image (H, W, 3) uint8 RGB, label (H, W) uint8). Everythin
 with a file on disk is a DataError of one line that names the file.
 """
 
-from minifcn.data.camvid import CamVid
-from minifcn.data.dataset import Dataset
-from minifcn.data.detect import open_dataset
-from minifcn.data.difficulty import Difficulty
-from minifcn.data.errors import DataError
-from minifcn.data.files import read_image, read_label, write_label
-from minifcn.data.folder import ImageFolder
-from minifcn.data.loader import Loader
-from minifcn.data.palette import (
+from .camvid import CamVid
+from .dataset import Dataset
+from .detect import open_dataset
+from .difficulty import Difficulty
+from .errors import DataError
+from .files import read_image, read_label, write_label
+from .folder import ImageFolder
+from .loader import Loader
+from .palette import (
     CAMVID_CLASSES,
     VOC_CLASSES,
     camvid_colormap,
     colours_to_label,
     voc_colormap,
 )
-from minifcn.data.report import Report
-from minifcn.data.scenes import SCENE_CLASSES, Scenes, make_scenes, scene
-from minifcn.data.transforms import (
+from .report import Report
+from .scenes import SCENE_CLASSES, Scenes, make_scenes, scene
+from .transforms import (
     MEAN_BGR,
     Compose,
     HorizontalFlip,
@@ -32,7 +32,7 @@ from minifcn.data.transforms import (
     to_image,
     to_input,
 )
-from minifcn.data.voc import VOCSegmentation
+from .voc import VOCSegmentation
 
 __all__ = [
     "CAMVID_CLASSES",

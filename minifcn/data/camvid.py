@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from minifcn.data.dataset import Dataset, entries, paired
-from minifcn.data.errors import DataError
-from minifcn.data.palette import CAMVID_CLASSES, camvid_colormap
+from .dataset import Dataset, entries, paired
+from .errors import DataError
+from .palette import CAMVID_CLASSES, camvid_colormap
 
 VOID = 11  # the value in the files
 

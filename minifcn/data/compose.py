@@ -7,10 +7,10 @@ import colorsys
 
 import numpy as np
 
-from minifcn.data import creatures, things
-from minifcn.data.difficulty import Difficulty
-from minifcn.data.pen import Sketch, colour_parts, rasterise, unit_area
-from minifcn.data.textures import TEXTURES, clouds
+from . import creatures, things
+from .difficulty import Difficulty
+from .pen import Sketch, colour_parts, rasterise, unit_area
+from .textures import TEXTURES, clouds
 
 KINDS = {
     f.__name__: f

@@ -6,7 +6,7 @@ bottle): colour narrows the choice, and shape, pattern or the thing it is part o
 
 import numpy as np
 
-from minifcn.data.pen import Sketch, curve
+from .pen import Sketch, curve
 
 WHITE, INK, LEAF = (40, 0.08, 0.95), (250, 0.3, 0.16), (115, 0.65, 0.5)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from minifcn.data.errors import DataError
-from minifcn.data.files import read_image, read_label
-from minifcn.data.palette import voc_colormap
-from minifcn.data.report import Report, check
+from .errors import DataError
+from .files import read_image, read_label
+from .palette import voc_colormap
+from .report import Report, check
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from minifcn.data.camvid import CamVid, camvid_splits
-from minifcn.data.dataset import Dataset, entries
-from minifcn.data.errors import DataError
-from minifcn.data.folder import ImageFolder
-from minifcn.data.scenes import RECORD, Scenes
-from minifcn.data.voc import LISTS, VOCSegmentation, find_voc
+from .camvid import CamVid, camvid_splits
+from .dataset import Dataset, entries
+from .errors import DataError
+from .folder import ImageFolder
+from .scenes import RECORD, Scenes
+from .voc import LISTS, VOCSegmentation, find_voc
 
 _KINDS = {"scenes": Scenes, "voc": VOCSegmentation, "camvid": CamVid}
 

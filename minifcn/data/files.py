@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minifcn.data.errors import DataError
-from minifcn.data.palette import voc_colormap
+from .errors import DataError
+from .palette import voc_colormap
 
 MAX_PIXELS = 50_000_000  # a file that claims more is refused before it is decoded
 # No format that starts other programs or executes anything (Pillow's EPS runs Ghostscript).

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from minifcn.data.dataset import Dataset, paired
+from .dataset import Dataset, paired
 
 
 class ImageFolder(Dataset):

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from minifcn.data.prefetch import Prefetch
-from minifcn.data.transforms import MEAN_BGR, to_input
+from .prefetch import Prefetch
+from .transforms import MEAN_BGR, to_input
 
 CACHE_BYTES = 1 << 30
 

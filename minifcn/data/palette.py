@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minifcn.data.errors import DataError
+from .errors import DataError
 
 VOC_CLASSES = [
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",

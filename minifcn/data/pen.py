@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minifcn.data.difficulty import Difficulty
-from minifcn.data.textures import TEXTURES
+from .difficulty import Difficulty
+from .textures import TEXTURES
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minifcn.data.errors import DataError
+from .errors import DataError
 
 
 @dataclass

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from minifcn.data.compose import SCENE_CLASSES, draw_scene
-from minifcn.data.difficulty import Difficulty
-from minifcn.data.errors import DataError
-from minifcn.data.files import indexed
-from minifcn.data.voc import LISTS, VOCSegmentation
+from .compose import SCENE_CLASSES, draw_scene
+from .difficulty import Difficulty
+from .errors import DataError
+from .files import indexed
+from .voc import LISTS, VOCSegmentation
 
 FORMAT = 1  # raised when the same numbers draw other pictures
 RECORD = "scenes.json"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minifcn.data.pen import Sketch, curve
+from .pen import Sketch, curve
 
 WHITE, INK, GLASS = (40, 0.08, 0.95), (250, 0.3, 0.16), (200, 0.3, 0.85)
 WOOD = ((27, 0.6, 0.6), (24, 0.65, 0.36))

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from minifcn.data.dataset import IMAGE_SUFFIXES, Dataset, entries, listing, require_partners
-from minifcn.data.errors import DataError
-from minifcn.data.palette import VOC_CLASSES
+from .dataset import IMAGE_SUFFIXES, Dataset, entries, listing, require_partners
+from .errors import DataError
+from .palette import VOC_CLASSES
 
 LISTS = Path("ImageSets/Segmentation")
 # where the archives of the challenge unpack to, below the folder one is given

@@ -10,10 +10,9 @@ With the trilinear form T(x, w, y) = <y, conv(x, w)>,
 section 3.3); rarefaction is the dilation (section 3.2).
 """
 
-from minifcn.kernels.shapes import conv_size, conv_transpose_size
-
 from ..autograd import Function, Tensor, as_tensor
 from ..backends import kernels_for
+from ..kernels.shapes import conv_size, conv_transpose_size
 from ._arguments import image_shape, pair, per_axis, same_dtype
 
 

@@ -1,9 +1,8 @@
 """Max and average pooling."""
 
-from minifcn.kernels.shapes import pool_size
-
 from ..autograd import Function, Tensor
 from ..backends import kernels_for
+from ..kernels.shapes import pool_size
 from ._arguments import image_shape, pair, per_axis, same_dtype
 
 

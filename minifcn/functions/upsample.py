@@ -1,10 +1,9 @@
 """Fixed bilinear upsampling: the authors' transposed convolution, weights on the diagonal."""
 
-from minifcn.kernels.filters import bilinear_filter
-from minifcn.kernels.shapes import conv_transpose_size
-
 from ..autograd import Function, Tensor
 from ..backends import kernels_for
+from ..kernels.filters import bilinear_filter
+from ..kernels.shapes import conv_transpose_size
 from ._arguments import image_shape, pair, per_axis, same_dtype
 
 __all__ = ["UpsampleBilinear", "bilinear_filter", "upsample_bilinear"]

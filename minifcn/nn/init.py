@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from minifcn.kernels.filters import bilinear_filter
-
 from .. import rng
+from ..kernels.filters import bilinear_filter
 
 
 def he_normal(shape: tuple[int, ...]) -> np.ndarray:
