@@ -71,16 +71,21 @@ def array_module(array) -> ModuleType:
 def set_num_threads(n: int) -> None:
     """Let the cpu backend, and the BLAS under it, use n threads (1 to the number of cores).
 
-    Raises ValueError for n < 1.
+    Raises ValueError for n < 1, RuntimeError where Numba is not installed.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: n must be a whole number, 1 or more; got {n!r}")
-    importlib.import_module("minifcn.kernels.cpu.threads").set_num_threads(n)
+    _threads().set_num_threads(n)
 
 
 def get_num_threads() -> int:
     """Number of threads that the cpu backend uses."""
-    return importlib.import_module("minifcn.kernels.cpu.threads").get_num_threads()
+    return _threads().get_num_threads()
+
+
+def _threads() -> ModuleType:
+    _checked("cpu")
+    return importlib.import_module("minifcn.kernels.cpu.threads")
 
 
 def _checked(name: str) -> str:
