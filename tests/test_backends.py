@@ -74,6 +74,9 @@ def test_cpu_without_numba(monkeypatch):
     monkeypatch.setattr(backends, "_current", None)
     monkeypatch.delenv("MINIFCN_BACKEND", raising=False)
     assert backends.current_backend() == "reference"
+    for call in (lambda: mf.set_num_threads(1), mf.get_num_threads):
+        with pytest.raises(RuntimeError, match="the cpu backend needs Numba"):
+            call()
 
 
 @pytest.mark.usefixtures("_restored")
