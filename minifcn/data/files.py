@@ -6,12 +6,10 @@ record is left alone in both: label maps are drawn over the pixels as they are s
 """
 
 import contextlib
-import os
-import secrets
-from pathlib import Path
 
 import numpy as np
 
+from ..io.atomic import atomic_write
 from .errors import DataError
 from .palette import voc_colormap
 
@@ -101,25 +99,13 @@ def indexed(label, palette=None):
 
 @contextlib.contextmanager
 def written_whole(path):
-    """A binary file that appears under path only when it is complete and on the disk.
-
-    Raises DataError where the folder is missing or not to be written to.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        file = open(temporary, "xb")  # noqa: SIM115 closed below
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from None
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
+    """``io.atomic_write`` with a DataError where the file cannot be written."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(atomic_write(path))
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written ({error.strerror})") from None
+        yield file
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..io import WeightsError, load_checkpoint, write_json
+from ..io import WeightsError, atomic_write, load_checkpoint, write_json
 from ..models import build
 from ..nn import Net
 
@@ -111,8 +111,6 @@ class RunFolder:
 
     def cut_log(self, iteration: int) -> None:
         """Drop rows after an iteration: a run that continues from there writes them anew."""
-        from ..io import atomic_write
-
         log = self.path / "log.csv"
         with open(log, newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if _is_before(row, iteration)]
