@@ -1,0 +1,50 @@
+"""Channels last: how the maps of this backend lie in memory.
+
+An array has the shape (N, C, H, W) everywhere; here its strides are those of an (N, H, W, C)
+array. The channels of a pixel are then neighbours. A vector of channels is one load, a pixel and
+its neighbour to the right lie at a fixed distance, and whether a loop runs over a 3x3 or a 1x1
+window, over a row or over a column, its innermost part is the same run along the channels.
+"""
+
+import numpy as np
+
+from .compile import kernel
+from .threads import parallel_for
+
+
+def empty(shape: tuple[int, int, int, int], dtype) -> np.ndarray:
+    """An uninitialised array of shape (N, C, H, W) with channels last in memory."""
+    N, C, H, W = shape
+    return np.empty((N, H, W, C), dtype).transpose(0, 3, 1, 2)
+
+
+def is_channels_last(x) -> bool:
+    """Whether (N, C, H, W) maps lie channels last, without gaps."""
+    return x.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def channels_last(x) -> np.ndarray:
+    """(N, C, H, W) maps with channels last in memory: x itself where they do, else a copy."""
+    if is_channels_last(x):
+        return x
+    y = empty(x.shape, x.dtype)
+    N, C, H, W = x.shape
+    parallel_for(_copy, N * H, x, y.transpose(0, 2, 3, 1), work=4 * C * W)
+    return y
+
+
+def nhwc(x) -> np.ndarray:
+    """(N, H, W, C): the view of ``channels_last(x)`` whose axes are in the order of memory."""
+    return channels_last(x).transpose(0, 2, 3, 1)
+
+
+@kernel()
+def _copy(start, stop, x, y):
+    """Rows of y (N, H, W, C) from x (N, C, H, W), whose rows are read in order."""
+    N, C, H, W = x.shape
+    for task in range(start, stop):
+        n, h = divmod(task, H)
+        for w0 in range(0, W, 64):
+            for c in range(C):
+                for w in range(w0, min(w0 + 64, W)):
+                    y[n, h, w, c] = x[n, c, h, w]
