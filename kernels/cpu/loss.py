@@ -1,9 +1,12 @@
-"""The per-pixel softmax loss with its ignore mask (see reference/loss.py).
+"""The per-pixel softmax loss with its ignore mask, channels last (see reference/loss.py).
 
-A task is a run of pixels of one image. Inside it the loop over classes is outside and the loop
-over pixels inside: scores are read in the order in which they lie in memory, and the inner loop
-becomes vector instructions. Numba's exp and log are scalar calls, so that float32 has polynomials
-of its own here; float64 keeps the exact functions.
+The K scores of a pixel are neighbours, and K is no multiple of a vector. So a task takes PIXELS
+pixels and turns their scores, 8 x 8 at a time in registers, into a small tile (K, PIXELS) that
+stays in the first cache. There the loop over classes is outside, the loop over pixels inside, and
+becomes vector instructions: a maximum, a sum and a logarithm for every pixel at once.
+
+Numba's exp and log are scalar calls, so that float32 has polynomials of its own here; float64
+keeps the exact functions.
 """
 
 import math
@@ -11,12 +14,14 @@ import math
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, overload, register_jitable
 
 from .compile import kernel
+from .layout import empty, nhwc
 from .threads import parallel_for
 
-PIXELS = 512
+PIXELS = 64  # of a tile: 5 KB for 21 classes
+SIDE = 8  # of the squares that are transposed in registers
 
 
 def cross_entropy(scores, labels, weight, ignore_index: int):
@@ -24,14 +29,10 @@ def cross_entropy(scores, labels, weight, ignore_index: int):
 
     Returns losses and log_sum_exp, both (N, H, W).
     """
-    scores, labels = np.ascontiguousarray(scores), _labels(labels)
     losses = np.empty(labels.shape, scores.dtype)
     log_sum_exp = np.empty_like(losses)
-    if weight is None:
-        weight = np.ones(scores.shape[1], scores.dtype)
-    weight = np.ascontiguousarray(weight, scores.dtype)
-    arrays = _flat(scores), _flat(labels), weight, ignore_index, _flat(losses), _flat(log_sum_exp)
-    _for_runs(_cross_entropy, scores, arrays)
+    arrays = label_array(labels), weight_array(weight, scores), ignore_index, losses, log_sum_exp
+    _for_tiles(_cross_entropy, scores, arrays)
     return losses, log_sum_exp
 
 
@@ -41,87 +42,169 @@ def cross_entropy_grad(scores, labels, log_sum_exp, pixel_scale, ignore_index: i
     pixel_scale (N, H, W) holds the upstream gradient times the class weight over the divisor.
     Ignored pixels get zeros, whatever their scale.
     """
-    scores, labels = np.ascontiguousarray(scores), _labels(labels)
+    gscores = empty(scores.shape, scores.dtype)
     log_sum_exp = np.ascontiguousarray(log_sum_exp)
     pixel_scale = np.ascontiguousarray(pixel_scale, scores.dtype)
-    gscores = np.empty_like(scores)
-    arrays = (_flat(a) for a in (scores, labels, log_sum_exp, pixel_scale, gscores))
-    _for_runs(_cross_entropy_grad, scores, (*arrays, ignore_index))
+    arrays = label_array(labels), log_sum_exp, pixel_scale, ignore_index, nhwc(gscores)
+    _for_tiles(_cross_entropy_grad, scores, arrays)
     return gscores
 
 
-def _labels(labels):
+def label_array(labels):
     """One of two integer types: each is compiled for itself."""
     return np.ascontiguousarray(labels, None if labels.dtype == np.uint8 else np.int64)
 
 
-def _flat(a):
-    """The last two axes as one: pixels."""
-    return a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1])
+def weight_array(weight, scores):
+    """(K,) in the type of the scores, ones for None."""
+    if weight is None:
+        return np.ones(scores.shape[1], scores.dtype)
+    return np.ascontiguousarray(weight, scores.dtype)
 
 
-def _for_runs(function, scores, arrays) -> None:
-    N, K, H, W = scores.shape
-    parallel_for(function, N * -(-H * W // PIXELS), *arrays, work=4 * K * min(H * W, PIXELS))
+def _for_tiles(function, scores, arrays) -> None:
+    """Pixels of all images make one row: the arrays are flat, scores too."""
+    scores, K = nhwc(scores), scores.shape[1]
+    arrays = (a.reshape(-1) if isinstance(a, np.ndarray) else a for a in arrays)
+    tiles = -(-scores.size // (K * PIXELS))
+    parallel_for(function, tiles, scores.reshape(-1), K, *arrays, work=4 * K * PIXELS)
 
 
 @kernel()
-def _cross_entropy(start, stop, scores, labels, weight, ignore_index, losses, log_sum_exp):
-    _, K, P = scores.shape
-    runs = -(-P // PIXELS)
-    top, total = np.empty(PIXELS, scores.dtype), np.empty(PIXELS, scores.dtype)
+def _cross_entropy(start, stop, scores, K, labels, weight, ignore_index, losses, log_sum_exp):
+    """scores (P * K,), labels, losses and log_sum_exp (P,)."""
+    tile = np.empty((K, PIXELS), scores.dtype)
+    top, lse = np.empty(PIXELS, scores.dtype), np.empty(PIXELS, scores.dtype)
     for task in range(start, stop):
-        n, first = task // runs, task % runs * PIXELS
-        last = min(first + PIXELS, P)
-        size = last - first
-        top[:size] = scores[n, 0, first:last]
-        for k in range(1, K):
-            line = scores[n, k, first:last]
-            for p in range(size):
-                top[p] = top[p] if line[p] <= top[p] else line[p]
-        total[:size] = 0
-        for k in range(K):
-            line = scores[n, k, first:last]
-            for p in range(size):
-                total[p] += _exp(line[p] - top[p])
-        line = log_sum_exp[n, first:last]
+        first = task * PIXELS
+        size = min(PIXELS, len(labels) - first)
+        load_tile(tile, scores, first * K, size)
+        tile_log_sum_exp(tile, top, lse)
         for p in range(size):
-            line[p] = _log(total[p]) + top[p]
-        for p in range(first, last):
-            label = np.int64(labels[n, p])
-            if label == ignore_index:
-                losses[n, p] = 0
-            else:
-                losses[n, p] = weight[label] * (log_sum_exp[n, p] - scores[n, label, p])
+            label = np.int64(labels[first + p])
+            log_sum_exp[first + p] = lse[p]
+            losses[first + p] = 0
+            if label != ignore_index:
+                losses[first + p] = weight[label] * (lse[p] - tile[label, p])
 
 
 @kernel()
 def _cross_entropy_grad(
-    start, stop, scores, labels, log_sum_exp, pixel_scale, gscores, ignore_index
+    start, stop, scores, K, labels, log_sum_exp, pixel_scale, ignore_index, gscores
 ):
-    _, K, P = scores.shape
-    runs = -(-P // PIXELS)
+    """scores and gscores (P * K,), labels, log_sum_exp and pixel_scale (P,)."""
+    tile = np.empty((K, PIXELS), scores.dtype)
     label = np.empty(PIXELS, np.int32)
+    lse, scale = np.empty(PIXELS, scores.dtype), np.empty(PIXELS, scores.dtype)
     for task in range(start, stop):
-        n, first = task // runs, task % runs * PIXELS
-        last = min(first + PIXELS, P)
-        for p in range(last - first):
-            value = np.int64(labels[n, first + p])
+        first = task * PIXELS
+        size = min(PIXELS, len(labels) - first)
+        load_tile(tile, scores, first * K, size)
+        for p in range(size):
+            value = np.int64(labels[first + p])
             label[p] = -1 if value == ignore_index else value
-        lse, scale = log_sum_exp[n, first:last], pixel_scale[n, first:last]
+            lse[p], scale[p] = log_sum_exp[first + p], pixel_scale[first + p]
+        tile_grad(tile, label, lse, scale)
+        store_tile(tile, gscores, first * K, size)
+
+
+@register_jitable(fastmath={"contract"})
+def tile_log_sum_exp(tile, top, lse):
+    """top[p] = max over k of tile[k, p]; lse[p] = log sum over k of exp(tile[k, p])."""
+    for p in range(PIXELS):
+        top[p] = tile[0, p]
+        lse[p] = 0
+    for k in range(1, len(tile)):
+        for p in range(PIXELS):
+            top[p] = top[p] if tile[k, p] <= top[p] else tile[k, p]
+    for k in range(len(tile)):
+        for p in range(PIXELS):
+            lse[p] += exp(tile[k, p] - top[p])
+    for p in range(PIXELS):
+        lse[p] = log(lse[p]) + top[p]
+
+
+@register_jitable(fastmath={"contract"})
+def tile_grad(tile, label, lse, scale):
+    """tile[k, p] = scale[p] * (exp(tile[k, p] - lse[p]) - [k = label[p]]), but 0 for label -1."""
+    zero, one = tile.dtype.type(0), tile.dtype.type(1)
+    for k in range(len(tile)):
+        line, this = tile[k], np.int32(k)
+        for p in range(PIXELS):
+            g = (exp(line[p] - lse[p]) - (one if label[p] == this else zero)) * scale[p]
+            line[p] = g if label[p] >= 0 else zero
+
+
+@register_jitable
+def load_tile(tile, scores, at, size):
+    """tile (K, PIXELS) from ``size`` pixels of K scores each, which start at scores[at]."""
+    K, line = len(tile), tile.reshape(-1)
+    if size == PIXELS and K >= SIDE:
+        for side in range(0, K, SIDE):
+            k = min(side, K - SIDE)  # the last square repeats some of the one before
+            for p in range(0, PIXELS, SIDE):
+                _transpose(scores, at + p * K + k, K, line, k * PIXELS + p, PIXELS)
+        return
+    for k in range(K):
+        for p in range(size):
+            tile[k, p] = scores[at + p * K + k]
+
+
+@register_jitable
+def store_tile(tile, scores, at, size):
+    """The way back."""
+    K, line = len(tile), tile.reshape(-1)
+    if size == PIXELS and K >= SIDE:
+        for p in range(0, PIXELS, SIDE):
+            for side in range(0, K, SIDE):
+                k = min(side, K - SIDE)
+                _transpose(line, k * PIXELS + p, PIXELS, scores, at + p * K + k, K)
+        return
+    for p in range(size):
         for k in range(K):
-            line, out, this = scores[n, k, first:last], gscores[n, k, first:last], np.int32(k)
-            zero, one = out.dtype.type(0), out.dtype.type(1)
-            for p in range(len(out)):
-                g = _exp(line[p] - lse[p]) - (one if label[p] == this else zero)
-                out[p] = zero if label[p] < 0 else g * scale[p]
+            scores[at + p * K + k] = tile[k, p]
 
 
-def _exp(x):
+@intrinsic
+def _transpose(typing, source, at, source_row, target, to, target_row):
+    """target[to + j * target_row + i] = source[at + i * source_row + j] for i, j < SIDE."""
+
+    def generate(context, builder, signature, arguments):
+        real = context.get_data_type(source.dtype)
+        vector, number = ir.VectorType(real, SIDE), ir.IntType(32)
+        size = context.get_abi_sizeof(real)
+
+        def places(array, first, row):
+            data = context.make_array(array)(context, builder, first[0]).data
+            for i in range(SIDE):
+                index = builder.add(first[1], builder.mul(row, row.type(i)))
+                yield builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
+
+        def pick(x, y, lanes):
+            return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(number, SIDE), lanes))
+
+        rows = [builder.load(p, align=size) for p in places(source, arguments[:2], arguments[2])]
+        half = SIDE // 2
+        while half:  # swap the squares of this side that lie across the diagonal
+            for i in range(SIDE):
+                if not i & half:
+                    x, y = rows[i], rows[i + half]
+                    lanes = [j + SIDE - half if j & half else j for j in range(SIDE)]
+                    rows[i] = pick(x, y, lanes)
+                    rows[i + half] = pick(x, y, [lane + half for lane in lanes])
+            half //= 2
+        for row, p in zip(rows, places(target, arguments[3:5], arguments[5]), strict=True):
+            builder.store(row, p, align=size)
+        return context.get_dummy_value()
+
+    return types.void(source, at, source_row, target, to, target_row), generate
+
+
+def exp(x):
     """exp(x) for x up to 88, as compiled code."""
 
 
-def _log(x):
+def log(x):
     """log(x) for x from 1 upwards, as compiled code."""
 
 
@@ -154,7 +237,7 @@ L6, L7, L8 = f32(2.0000714765e-1), f32(-2.4999993993e-1), f32(3.3333331174e-1)
 ZERO, HALF, ONE, SQRT_HALF, INFINITY = f32(0), f32(0.5), f32(1), f32(0.5**0.5), f32(np.inf)
 
 
-@overload(_exp)
+@overload(exp, jit_options={"fastmath": {"contract"}})
 def _exp_of(x):
     if x != types.float32:
         return lambda x: math.exp(x)
@@ -172,7 +255,7 @@ def _exp_of(x):
     return polynomial
 
 
-@overload(_log)
+@overload(log, jit_options={"fastmath": {"contract"}})
 def _log_of(x):
     if x != types.float32:
         return lambda x: math.log(x)

@@ -1,26 +1,27 @@
-"""Local response normalisation across channels (see reference/lrn.py).
+"""Local response normalisation across channels (see reference/lrn.py), channels last.
 
     scale[n,c] = k + alpha/size * sum over c' in window(c) of x[n,c']^2
     y[n,c] = x[n,c] * scale[n,c]^-beta
 
-A task is a run of pixels of one image: its channels stay in the cache while the windows slide.
+Loop nest: pixels, any run of them a task; the places in the window; the channels. The window
+slides along the run of a pixel's channels. Their squares are laid into a line with zeros at both
+ends, and ``size`` pieces of that line, each one place further, are added: every inner loop runs
+over neighbours in memory and the line stays in the first cache.
 """
 
 import numpy as np
 
 from .compile import kernel
+from .layout import channels_last, empty
 from .threads import parallel_for
-
-PIXELS = 1024
 
 
 def local_response_norm(x, size: int, alpha: float, beta: float, k: float):
     """x (N, C, H, W); returns y and scale of the same shape."""
-    x = np.ascontiguousarray(x)
-    y, scale = np.empty_like(x), np.empty_like(x)
+    x = channels_last(x)
+    y, scale = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     real = x.dtype.type
-    arrays = _flat(x), _flat(y), _flat(scale)
-    _for_runs(_norm, arrays, size, real(alpha / size), real(beta), real(k))
+    _for_pixels(_norm, (x, y, scale), size, real(alpha / size), real(beta), real(k))
     return y, scale
 
 
@@ -29,76 +30,66 @@ def local_response_norm_grad(gy, x, y, scale, size: int, alpha: float, beta: flo
 
     The sum is over the c' whose window holds c: the window of c, mirrored.
     """
-    gy, x, y, scale = (np.ascontiguousarray(a) for a in (gy, x, y, scale))
-    gx = np.empty_like(x)
+    arrays = [channels_last(a) for a in (gy, x, y, scale)]
+    gx = empty(x.shape, x.dtype)
     real = x.dtype.type
-    arrays = _flat(gy), _flat(x), _flat(y), _flat(scale), _flat(gx)
-    _for_runs(_norm_grad, arrays, size, real(2 * alpha * beta / size), real(beta))
+    _for_pixels(_norm_grad, (*arrays, gx), size, real(2 * alpha * beta / size), real(beta))
     return gx
 
 
-def _flat(x):
-    """(N, C, H*W)"""
-    return x.reshape(*x.shape[:2], -1)
-
-
-def _for_runs(function, arrays, size: int, *constants) -> None:
-    N, C, P = arrays[0].shape
-    work = C * (size + 10) * min(P, PIXELS) // 4
-    parallel_for(function, N * -(-P // PIXELS), *arrays, size, *constants, work=work)
+def _for_pixels(function, arrays, size: int, *constants) -> None:
+    C = arrays[0].shape[1]
+    arrays = [a.transpose(0, 2, 3, 1).reshape(-1, C) for a in arrays]
+    parallel_for(function, len(arrays[0]), *arrays, size, *constants, work=C * (size + 10) // 8)
 
 
 @kernel()
 def _norm(start, stop, x, y, scale, size, alpha, beta, k):
-    _, C, P = x.shape
-    runs = -(-P // PIXELS)
-    for task in range(start, stop):
-        n, first = task // runs, task % runs * PIXELS
-        last = min(first + PIXELS, P)
+    C = x.shape[1]
+    squares = np.zeros(C + size - 1, x.dtype)
+    inside = squares[size // 2 : size // 2 + C]
+    for p in range(start, stop):
+        values, out, total = x[p], y[p], scale[p]
         for c in range(C):
-            total, out = scale[n, c, first:last], y[n, c, first:last]
-            total[:] = 0
-            for other in range(max(0, c - size // 2), min(C, c + (size - 1) // 2 + 1)):
-                values = x[n, other, first:last]
-                for p in range(len(total)):
-                    total[p] += values[p] * values[p]
-            values = x[n, c, first:last]
-            for p in range(len(total)):
-                total[p] = k + alpha * total[p]
-            if beta == 0.75:
-                for p in range(len(total)):
-                    root = np.sqrt(total[p])
-                    out[p] = values[p] / (root * np.sqrt(root))
-            else:
-                for p in range(len(total)):
-                    out[p] = values[p] * total[p] ** -beta
+            inside[c] = values[c] * values[c]
+        _add_window(squares, size, total)
+        if beta == 0.75:
+            for c in range(C):
+                s = k + alpha * total[c]
+                root = np.sqrt(s)
+                total[c] = s
+                out[c] = values[c] / (root * np.sqrt(root))
+        else:
+            for c in range(C):
+                total[c] = k + alpha * total[c]
+                out[c] = values[c] * total[c] ** -beta
 
 
 @kernel()
 def _norm_grad(start, stop, gy, x, y, scale, gx, size, factor, beta):
-    _, C, P = x.shape
-    runs = -(-P // PIXELS)
-    ratio = np.empty((C, PIXELS), x.dtype)
-    for task in range(start, stop):
-        n, first = task // runs, task % runs * PIXELS
-        last = min(first + PIXELS, P)
+    C = x.shape[1]
+    ratios = np.zeros(C + size - 1, x.dtype)
+    inside = ratios[(size - 1) // 2 : (size - 1) // 2 + C]
+    for p in range(start, stop):
+        g, values, out, s, total = gy[p], x[p], y[p], scale[p], gx[p]
         for c in range(C):
-            g, out, total = gy[n, c, first:last], y[n, c, first:last], scale[n, c, first:last]
-            line = ratio[c]
-            for p in range(len(g)):
-                line[p] = g[p] * out[p] / total[p]
+            inside[c] = g[c] * out[c] / s[c]
+        _add_window(ratios, size, total)
+        if beta == 0.75:
+            for c in range(C):
+                root = np.sqrt(s[c])
+                total[c] = g[c] / (root * np.sqrt(root)) - factor * values[c] * total[c]
+        else:
+            for c in range(C):
+                total[c] = g[c] * s[c] ** -beta - factor * values[c] * total[c]
+
+
+@kernel()
+def _add_window(line, size, total):
+    """total[c] = line[c] + ... + line[c + size - 1]"""
+    C = len(total)
+    total[:] = 0
+    for first in range(size):
+        shifted = line[first : first + C]
         for c in range(C):
-            total, values = gx[n, c, first:last], x[n, c, first:last]
-            total[:] = 0
-            for other in range(max(0, c - (size - 1) // 2), min(C, c + size // 2 + 1)):
-                line = ratio[other]
-                for p in range(len(total)):
-                    total[p] += line[p]
-            g, s = gy[n, c, first:last], scale[n, c, first:last]
-            if beta == 0.75:
-                for p in range(len(total)):
-                    root = np.sqrt(s[p])
-                    total[p] = g[p] / (root * np.sqrt(root)) - factor * values[p] * total[p]
-            else:
-                for p in range(len(total)):
-                    total[p] = g[p] * s[p] ** -beta - factor * values[p] * total[p]
+            total[c] += shifted[c]

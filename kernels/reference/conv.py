@@ -21,10 +21,13 @@ Pair = tuple[int, int]
 WORKSPACE = 32 * 2**20  # bytes of columns alive at a time
 
 
-def conv2d(x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int):
+def conv2d(
+    x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu: bool = False
+):
     """y[n,k,oh,ow] = b[k] + sum over c, i, j of w[k,c,i,j] * x[n,c,oh*SH-PH+i*DH,ow*SW-PW+j*DW].
 
-    x (N, C, H, W), w (K, C/groups, KH, KW), b (K,) or None; returns y (N, K, OH, OW).
+    x (N, C, H, W), w (K, C/groups, KH, KW), b (K,) or None; returns y (N, K, OH, OW), or max(y, 0)
+    with ``relu``.
     """
     (N, _, H, W), (K, Cg, KH, KW) = x.shape, w.shape
     OH, OW = _output_size((H, W), (KH, KW), stride, padding, dilation)
@@ -39,7 +42,7 @@ def conv2d(x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int):
                 yg[:, rows.start : rows.stop] = (w[g] @ cols).reshape(-1, len(rows), OW)
     if b is not None:
         y += b[:, None, None]
-    return y
+    return np.maximum(y, 0, out=y) if relu else y
 
 
 def conv2d_grad_input(

@@ -5,7 +5,7 @@ Where broadcasting repeated an input along an axis, its gradient is the sum over
 
 import numpy as np
 
-from ..backends import array_module
+from ..backends import array_module, kernels_for
 from .function import Function
 from .tensor import Tensor, as_tensor
 
@@ -152,13 +152,15 @@ class MatMul(Function):
 
     def forward(self, a, b):
         self.save(a if self.needs_input_grad[1] else None, b if self.needs_input_grad[0] else None)
-        return a @ b
+        if a.dtype != b.dtype or a.dtype.kind != "f":
+            return a @ b  # whole numbers, say
+        return kernels_for(a).matmul(a, b)
 
     def backward(self, gy):
-        a, b = self.saved
+        (a, b), product = self.saved, kernels_for(gy).matmul
         shape_a, shape_b = self.input_shapes
-        ga = None if b is None else unbroadcast(gy @ b.swapaxes(-1, -2), shape_a)
-        gb = None if a is None else unbroadcast(a.swapaxes(-1, -2) @ gy, shape_b)
+        ga = None if b is None else unbroadcast(product(gy, b.swapaxes(-1, -2)), shape_a)
+        gb = None if a is None else unbroadcast(product(a.swapaxes(-1, -2), gy), shape_b)
         return ga, gb
 
 

@@ -5,6 +5,7 @@ uses of every function are counted first, and a function is taken up when its co
 Both passes are loops, not recursions: a graph may be as deep as memory allows.
 """
 
+import sys
 from collections import defaultdict
 
 import numpy as np
@@ -30,7 +31,7 @@ def backward(tensor, grad=None, retain_graph: bool = False) -> None:
         if not hasattr(node, "edges"):  # a leaf tensor
             _add_to_leaf(node, gy, owned)
             continue
-        edges = node.edges
+        edges, node.owns_gradient = node.edges, owned
         for edge, gx, fresh in zip(edges, *_run(node, gy), strict=True):
             if edge is None:
                 continue
@@ -99,12 +100,26 @@ def _run(function, gy):
             )
     for hook in watchers:
         hook.backward_end(function, gradients)
-    arrays = gy, *function.saved, *gradients
-    held = [id(owner) for a in arrays for owner in (a, getattr(a, "base", None))]
-    fresh = tuple(
-        gx is not None and gx.base is None and held.count(id(gx)) == 1 for gx in gradients
-    )
-    return gradients, fresh
+    return gradients, tuple(_is_fresh(gx, gy, function, gradients) for gx in gradients)
+
+
+def _is_fresh(gx, gy, function, gradients) -> bool:
+    """Whether nobody else holds the memory of a gradient, so that it may be changed in place.
+
+    The gradient itself may be a view, as channels-last maps are, of memory that it alone holds:
+    then the only references to that memory are the view's and the one that asks.
+    """
+    if gx is None:
+        return False
+    others = [a for a in (*function.saved, *gradients) if a is not None and a is not gx]
+    if not function.owns_gradient:
+        others.append(gy)
+    held = {id(owner) for a in others for owner in (a, getattr(a, "base", None))}
+    if sum(g is gx for g in gradients) > 1 or (gx is gy and not function.owns_gradient):
+        return False
+    if gx.base is None:
+        return id(gx) not in held
+    return id(gx.base) not in held and sys.getrefcount(gx.base) <= 2
 
 
 def _accumulate(gradients: dict, node, gx, fresh: bool) -> None:

@@ -32,6 +32,7 @@ class Function:
     input_shapes: tuple[tuple[int, ...], ...] = ()
     edges: tuple = ()  # per input: the Function that made it, a leaf Tensor, or None
     saved: tuple = ()
+    owns_gradient = False  # in ``backward``: nobody else holds gy, it may be overwritten
     freed = False
 
     def infer_shape(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -46,7 +47,7 @@ class Function:
         """Vector-Jacobian product: for each input the gradient, or None where none is needed.
 
         gy has the output's shape. The result is one array, or a tuple with one entry an input.
-        gy itself must not be changed, and may be returned.
+        gy itself may be returned, and changed only where ``self.owns_gradient``.
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 

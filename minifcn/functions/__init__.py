@@ -7,7 +7,7 @@ y = F.relu(F.conv2d(x, weight, bias, padding=1))
 from ..autograd.arithmetic import add, div, exp, log, matmul, mul, neg, pow, sub
 from ..autograd.shaping import getitem, max, mean, reshape, sum, transpose
 from .activation import dropout, log_softmax, relu, sigmoid, softmax, tanh
-from .conv import conv2d, conv2d_weight, conv_transpose2d
+from .conv import conv2d, conv2d_relu, conv2d_weight, conv_transpose2d
 from .linear import linear
 from .loss import cross_entropy
 from .lrn import local_response_norm
@@ -21,6 +21,7 @@ __all__ = [
     "bilinear_filter",
     "cat",
     "conv2d",
+    "conv2d_relu",
     "conv2d_weight",
     "conv_transpose2d",
     "crop",

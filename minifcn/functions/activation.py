@@ -17,7 +17,7 @@ class ReLU(Function):
 
     def backward(self, gy):
         (y,) = self.saved
-        return kernels_for(gy).relu_grad(gy, y)
+        return kernels_for(gy).relu_grad(gy, y, out=gy if self.owns_gradient else None)
 
 
 class Sigmoid(Function):

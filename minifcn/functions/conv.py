@@ -59,7 +59,14 @@ class Windowed(Function):
 
 
 class Conv2d(Windowed):
-    """y = conv(x, w) + b. Backward: gx = conv_transpose(gy, w), gw = conv_weight(x, gy)."""
+    """y = conv(x, w) + b. Backward: gx = conv_transpose(gy, w), gw = conv_weight(x, gy).
+
+    With ``relu`` y = max(conv(x, w) + b, 0), in one pass; gy is then 0 where y is.
+    """
+
+    def __init__(self, stride, padding, dilation, groups: int, relu: bool = False):
+        super().__init__(stride, padding, dilation, groups)
+        self.relu = relu
 
     def infer_shape(self, x, weight, *bias):
         N, C, H, W = image_shape(x, "conv2d")
@@ -72,12 +79,15 @@ class Conv2d(Windowed):
     def forward(self, x, w, b=None):
         same_dtype("conv2d", x=x, weight=w, bias=b)
         need_x, need_w, *_ = (*self.needs_input_grad, False)
-        self.save(x if need_w else None, w if need_x else None)
-        return kernels_for(x).conv2d(x, w, b, *self.windows)
+        y = kernels_for(x).conv2d(x, w, b, *self.windows, relu=self.relu)
+        self.save(x if need_w else None, w if need_x else None, y if self.relu else None)
+        return y
 
     def backward(self, gy):
-        (x, w), kernels = self.saved, kernels_for(gy)
+        (x, w, y), kernels = self.saved, kernels_for(gy)
         size = self.input_shapes[0][2:]
+        if self.relu:
+            gy = kernels.relu_grad(gy, y, out=gy if self.owns_gradient else None)
         gx = None if w is None else kernels.conv2d_grad_input(gy, w, size, *self.windows)
         gw = (
             None
@@ -85,7 +95,7 @@ class Conv2d(Windowed):
             else kernels.conv2d_grad_weight(gy, x, self.kernel_size, *self.windows)
         )
         gb = tuple(
-            gy.sum(axis=(0, 2, 3)) if needed else None for needed in self.needs_input_grad[2:]
+            kernels.bias_grad(gy) if needed else None for needed in self.needs_input_grad[2:]
         )
         return gx, gw, *gb
 
@@ -128,7 +138,7 @@ class ConvTranspose2d(Windowed):
             else kernels.conv2d_grad_weight(x, gy, self.kernel_size, *self.windows)
         )
         gb = tuple(
-            gy.sum(axis=(0, 2, 3)) if needed else None for needed in self.needs_input_grad[2:]
+            kernels.bias_grad(gy) if needed else None for needed in self.needs_input_grad[2:]
         )
         return gx, gw, *gb
 
@@ -180,6 +190,12 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 
     """
     inputs = (x, weight) if bias is None else (x, weight, bias)
     return Conv2d(stride, padding, dilation, groups)(*inputs)
+
+
+def conv2d_relu(x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 1) -> Tensor:
+    """max(conv2d(x, ...), 0): the two operations in one pass over memory, the same to the bit."""
+    inputs = (x, weight) if bias is None else (x, weight, bias)
+    return Conv2d(stride, padding, dilation, groups, relu=True)(*inputs)
 
 
 def conv_transpose2d(

@@ -1,6 +1,7 @@
 """The fully connected layer."""
 
 from ..autograd import Function, Tensor
+from ..backends import kernels_for
 from ._arguments import same_dtype
 
 
@@ -20,13 +21,13 @@ class Linear(Function):
         same_dtype("linear", x=x, weight=w, bias=b)
         need_x, need_w, *_ = (*self.needs_input_grad, False)
         self.save(x if need_w else None, w if need_x else None)
-        y = x @ w.T
+        y = kernels_for(x).matmul(x, w.T)
         return y if b is None else y + b
 
     def backward(self, gy):
-        x, w = self.saved
-        gx = None if w is None else gy @ w
-        gw = None if x is None else gy.T @ x
+        (x, w), product = self.saved, kernels_for(gy).matmul
+        gx = None if w is None else product(gy, w)
+        gw = None if x is None else product(gy.T, x)
         gb = tuple(gy.sum(axis=0) if needed else None for needed in self.needs_input_grad[2:])
         return gx, gw, *gb
 

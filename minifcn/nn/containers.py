@@ -1,5 +1,6 @@
 """Networks made of named layers: in a row, or as a table of what each layer reads."""
 
+from .layers import Conv2d, ReLU
 from .module import Module
 
 
@@ -16,8 +17,14 @@ class Sequential(Module):
             self.add_module(name, layer)
 
     def forward(self, x):
-        for layer in self._modules.values():
-            x = layer(x)
+        layers = list(self._modules.values())
+        for layer, before, after in zip(layers, [None, *layers], [*layers[1:], None], strict=False):
+            if type(layer) is Conv2d and type(after) is ReLU:
+                x = layer(x, relu=True)
+            elif type(layer) is ReLU and type(before) is Conv2d:
+                x = layer(x, done=True)
+            else:
+                x = layer(x)
         return x
 
 
@@ -29,7 +36,8 @@ class Net(Module):
         net.add("score", Crop(), "conv1", "data")    # or what it is told to
 
     Calling the net returns the output of the last layer. The output of a layer is let go after
-    the last layer that reads it, so without gradients few maps are alive at a time.
+    the last layer that reads it, so without gradients few maps are alive at a time. A convolution
+    that a ReLU alone reads does both in one pass, and the ReLU hands on what it is given.
     """
 
     def __init__(self):
@@ -53,12 +61,29 @@ class Net(Module):
 
     def forward(self, data):
         last_reader = {source: name for name, inputs in self.reads.items() for source in inputs}
-        maps, output = {"data": data}, data
+        maps, output, rectified = {"data": data}, data, self._rectified()
         for name, inputs in self.reads.items():
-            output = self._modules[name](*(maps[source] for source in inputs))
+            settings = {"relu": True} if name in rectified else {}
+            if inputs[0] in rectified:
+                settings = {"done": True}
+            output = self._modules[name](*(maps[source] for source in inputs), **settings)
             for source in set(inputs):
                 if last_reader[source] == name:
                     del maps[source]
             if name in last_reader:
                 maps[name] = output
         return output
+
+    def _rectified(self) -> set[str]:
+        """The convolutions whose one reader is a ReLU."""
+        readers = {}
+        for name, inputs in self.reads.items():
+            for source in inputs:
+                readers.setdefault(source, []).append(name)
+        return {
+            source
+            for source, names in readers.items()
+            if len(names) == 1
+            and type(self._modules.get(source)) is Conv2d
+            and type(self._modules[names[0]]) is ReLU
+        }

@@ -34,9 +34,11 @@ class Conv2d(Module):
         self.weight = Parameter(weight_init(shape))
         self.bias = Parameter(init.zeros((out_channels,)), rate=2, decay=0) if bias else None
 
-    def forward(self, x):
+    def forward(self, x, relu: bool = False):
+        """With ``relu``, followed by it in one operation: a net asks so where one reads this."""
         settings = self.stride, self.padding, self.dilation, self.groups
-        return F.conv2d(x, self.weight, self.bias, *settings)
+        convolve = F.conv2d_relu if relu else F.conv2d
+        return convolve(x, self.weight, self.bias, *settings)
 
     def describe(self) -> str:
         K, C = self.weight.shape[:2]
@@ -165,8 +167,9 @@ class LocalResponseNorm(Module):
 class ReLU(Module):
     """``functions.relu``."""
 
-    def forward(self, x):
-        return F.relu(x)
+    def forward(self, x, done: bool = False):
+        """x itself where the layer before has done it."""
+        return x if done else F.relu(x)
 
 
 class Sigmoid(Module):

@@ -34,11 +34,11 @@ class Module:
         """The output; what ``module(*inputs)`` computes."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def __call__(self, *inputs):
+    def __call__(self, *inputs, **settings):
         watchers = hooks.active()
         for hook in watchers:
             hook.module_begin(self)
-        output = self.forward(*inputs)
+        output = self.forward(*inputs, **settings)
         for hook in watchers:
             hook.module_end(self, output)
         return output

@@ -47,6 +47,17 @@ def _conv2d(rng):
     )
 
 
+@operation("conv2d_relu")
+def _conv2d_relu(rng):
+    plain = _conv2d(rng)
+    return Case(
+        plain.inputs,
+        lambda *inputs: F.conv2d_relu(*inputs, **plain.settings),
+        lambda torch, *inputs: torch.relu(plain.oracle(torch, *inputs)),
+        plain.settings,
+    )
+
+
 @operation("conv_transpose2d", linear="01+2")
 def _conv_transpose2d(rng):
     window, size, kernel_size = _window(rng), pair(rng, 1, 6), pair(rng, 1, 4)

@@ -2,8 +2,24 @@
 
 import numpy as np
 import pytest
-from geometries import array, check_adjoint, check_close, distinct, inner
+from geometries import array, channels_last, check_adjoint, check_close, distinct, inner
 from minifcn.kernels import cpu, reference
+from minifcn.kernels.cpu import layout
+from minifcn.kernels.cpu.activation import bias_grad, relu_, relu_bias_grad
+
+
+@pytest.fixture
+def each_thread_count():
+    """Sets the number of threads to one after another."""
+
+    def counts():
+        for n in (1, 2, 3, 8):
+            cpu.set_num_threads(n)
+            yield n
+
+    before = cpu.get_num_threads()
+    yield counts()
+    cpu.set_num_threads(before)
 
 
 def test_relu_exact(backend, dtype):
@@ -31,6 +47,119 @@ def test_relu_gradient_is_the_derivative(backend):
     ahead, behind = backend.relu(x + h * direction), backend.relu(x - h * direction)
     slope = inner(gy, ahead - behind) / (2 * h)
     assert abs(slope - inner(backend.relu_grad(gy, backend.relu(x)), direction)) < 1e-9
+
+
+def test_relu_in_place_exact(dtype):
+    values = [-2, -0.0, 0, 3, np.inf, -np.inf, np.nan]
+    for x in (np.array(values, dtype), np.array([values, values], dtype)[:, ::2]):
+        expected = cpu.relu(x)
+        assert relu_(x) is x
+        assert np.array_equal(x, expected, equal_nan=True)
+
+
+def test_relu_gradient_into_an_array(dtype):
+    """Into gy itself, into a third array, and where y lies in another order."""
+    for shape, last, rng in _shapes(seed=8, count=40):
+        y = cpu.relu(array(rng, shape, dtype, last))
+        for other in (last, not last):
+            gy = array(rng, shape, dtype, other)
+            expected = reference.relu_grad(gy, y)
+            out = np.full_like(gy, 9)
+            assert cpu.relu_grad(gy, y, out=out) is out
+            assert np.array_equal(out, expected)
+            assert cpu.relu_grad(gy, y, out=gy) is gy
+            assert np.array_equal(gy, expected)
+
+
+def test_relu_keeps_the_layout(dtype):
+    """Every dense one, without copying; what has gaps becomes channels last."""
+    x = np.random.default_rng(9).standard_normal((2, 3, 5, 7)).astype(dtype)
+    for order in ((0, 1, 2, 3), (0, 2, 3, 1), (3, 1, 0, 2), (1, 0, 3, 2)):
+        laid = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+        y = cpu.relu(laid)
+        assert y.strides == laid.strides
+        assert np.array_equal(y, np.maximum(x, 0))
+        gx = cpu.relu_grad(x, y)
+        assert gx.strides == y.strides
+        assert np.array_equal(gx, np.maximum(x, 0))
+    y = cpu.relu(x[:, :, :, ::2])
+    assert layout.is_channels_last(y)
+    assert np.array_equal(y, np.maximum(x[:, :, :, ::2], 0))
+
+
+def test_bias_gradient_exact(dtype):
+    """Two images, two channels, 1x2 pixels; the rectifier was closed at two places."""
+    gy = np.array([[[[1, 2]], [[3, 4]]], [[[10, 20]], [[30, np.nan]]]], dtype)
+    y = np.array([[[[5, 0]], [[6, 7]]], [[[8, 9]], [[1, 0]]]], dtype)
+    for g in (gy, channels_last(gy)):
+        gb = bias_grad(g)
+        assert gb.dtype == dtype
+        assert np.array_equal(gb, [1 + 2 + 10 + 20, np.nan], equal_nan=True)
+        gx, gb = relu_bias_grad(g, y)
+        assert gx.dtype == gb.dtype == dtype
+        assert np.array_equal(gx, [[[[1, 0]], [[3, 4]]], [[[10, 20]], [[30, 0]]]])
+        assert np.array_equal(gb, [1 + 10 + 20, 3 + 4 + 30])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 21, 64, 600])
+def test_bias_gradient_of_long_sums(channels, dtype):
+    """As near to the sum in float64 as sums of 16 numbers in the array's own precision are."""
+    rng = np.random.default_rng(10)
+    shape = 2, channels, 61, 83
+    gy, y = rng.uniform(0, 1, shape).astype(dtype), array(rng, shape, dtype, True)
+    tolerance = 16 * np.finfo(dtype).eps
+
+    def exact(g):  # along contiguous numbers NumPy sums in pairs
+        return np.ascontiguousarray(g.swapaxes(0, 1), "f8").reshape(channels, -1).sum(axis=1)
+
+    for g in (gy, channels_last(gy)):
+        check_close(bias_grad(g), exact(g), tolerance, channels)
+        expected = reference.relu_grad(g, y)
+        own = g.copy(order="K")
+        for gx, gb in (relu_bias_grad(g, y), relu_bias_grad(own, y, out=own)):
+            assert np.array_equal(gx, expected)
+            check_close(gb, exact(expected), tolerance, channels)
+        assert gx is own
+
+
+def test_pointwise_does_not_depend_on_the_number_of_threads(dtype, each_thread_count):
+    rng = np.random.default_rng(11)
+    x, gy = array(rng, (2, 24, 71, 83), dtype, True), array(rng, (2, 24, 71, 83), dtype, True)
+
+    def run():
+        y, scale = cpu.local_response_norm(x, 5, 0.1, 0.75, 1.0)
+        gx = cpu.local_response_norm_grad(gy, x, y, scale, 5, 0.1, 0.75)
+        out = cpu.relu_grad(gy, x, out=gy.copy(order="K"))
+        relus = cpu.relu(x), relu_(x.copy(order="K")), cpu.relu_grad(gy, x), out
+        return y, scale, gx, *relus, bias_grad(gy), *relu_bias_grad(gy, x)
+
+    expected, *others = (run() for _ in each_thread_count)
+    for other in others:
+        for a, e in zip(other, expected, strict=True):
+            assert np.array_equal(a, e)
+
+
+def test_lrn_layouts(dtype):
+    """From any strides the same bits, with channels last."""
+    rng = np.random.default_rng(12)
+    x, gy = array(rng, (2, 9, 5, 7), dtype), array(rng, (2, 9, 5, 7), dtype)
+    expected = None
+    for a, g in ((x, gy), (channels_last(x), gy), (x, channels_last(gy))):
+        y, scale = cpu.local_response_norm(a, 5, 0.1, 0.75, 1.0)
+        result = y, scale, cpu.local_response_norm_grad(g, a, y, scale, 5, 0.1, 0.75)
+        expected = expected or result
+        for r, e in zip(result, expected, strict=True):
+            assert layout.is_channels_last(r)
+            assert np.array_equal(r, e)
+
+
+def test_lrn_of_special_values(backend, dtype):
+    """A NaN reaches the channels whose window holds it and no other, nor another pixel."""
+    x = np.ones((1, 9, 1, 3), dtype)
+    x[0, 4, 0, 1] = np.nan
+    y, _ = backend.local_response_norm(x, 3, 0.1, 0.75, 1.0)
+    assert np.array_equal(np.argwhere(np.isnan(y))[:, 1], [3, 4, 5])
+    assert np.isnan(y[0, :, 0, 1]).sum() == 3
 
 
 def test_lrn_exact(backend, dtype):

@@ -2,11 +2,26 @@
 
 import numpy as np
 import pytest
-from geometries import check_adjoint, check_close, inner, poolings
-from minifcn.kernels import reference
+from geometries import array, channels_last, check_adjoint, check_close, inner, poolings
+from minifcn.kernels import cpu, reference
+from minifcn.kernels.cpu import layout
 
 IMAGE = [[[[1, 5, 2, 0], [4, 3, 8, 8], [7, 6, 9, 1]]]]
 HALVES = (2, 2), (2, 2), (0, 0), (1, 1)  # kernel size, stride, padding, dilation
+
+
+@pytest.fixture
+def each_thread_count():
+    """Sets the number of threads to one after another."""
+
+    def counts():
+        for n in (1, 2, 3, 8):
+            cpu.set_num_threads(n)
+            yield n
+
+    before = cpu.get_num_threads()
+    yield counts()
+    cpu.set_num_threads(before)
 
 
 def test_max_exact(backend, dtype):
@@ -101,8 +116,6 @@ def test_average_counts_padding_but_not_what_ceil_mode_adds(backend, dtype):
 
 def test_max_agrees_with_reference(dtype):
     """Exactly, argmax included; the gradient up to the order of its sums."""
-    from minifcn.kernels import cpu
-
     for pool, rng in poolings(seed=1):
         x, gy = pool.arrays(rng, dtype)
         if rng.random() < 0.3:
@@ -136,8 +149,6 @@ def test_average_agrees_with_reference(compared):
 @pytest.mark.parametrize("kernel", [2, 3])
 def test_larger_arrays_agree_with_reference(shape, kernel, dtype):
     """Long enough rows for vector instructions and enough planes for several threads."""
-    from minifcn.kernels import cpu
-
     rng = np.random.default_rng(kernel)
     x = rng.standard_normal(shape).astype(dtype)
     window = (kernel, kernel), (2, 2), (0, 0), (1, 1)
@@ -191,3 +202,73 @@ def test_max_gradient_is_the_derivative(backend):
         argmax = backend.max_pool2d(x, *pool.window, pool.output_size)[1]
         gx = backend.max_pool2d_grad(gy, argmax, pool.size, *pool.window)
         assert abs(slope - inner(gx, direction)) <= 1e-6 * max(1, abs(slope)), pool
+
+
+def test_max_without_argmax(dtype):
+    """The same values, NaN and windows beyond the image included, and None."""
+    for pool, rng in poolings(seed=5):
+        x, _ = pool.arrays(rng, dtype)
+        x[rng.random(x.shape) < 0.05] = np.nan
+        x[rng.random(x.shape) < 0.05] = -np.inf
+        y, argmax = cpu.max_pool2d(x, *pool.window, pool.output_size)
+        alone, nothing = cpu.max_pool2d(x, *pool.window, pool.output_size, want_argmax=False)
+        expected = reference.max_pool2d(x, *pool.window, pool.output_size)
+        assert nothing is None
+        assert np.array_equal(alone, y, equal_nan=True), pool
+        assert np.array_equal(y, expected[0], equal_nan=True), pool
+        assert np.array_equal(argmax, expected[1]), pool
+
+
+@pytest.mark.parametrize("channels", [1, 3, 8, 21, 40])
+def test_layouts(channels, dtype):
+    """From any strides the same bits, with channels last."""
+    rng = np.random.default_rng(6)
+    window = (3, 2), (2, 3), (1, 0), (1, 2)
+    x, gy = array(rng, (2, channels, 11, 14), dtype), array(rng, (2, channels, 6, 4), dtype)
+    wide = np.zeros((2, channels, 11, 28), dtype)
+    wide[..., ::2] = x
+    results = []
+    for given in (x, channels_last(x), wide[..., ::2]):
+        y, argmax = cpu.max_pool2d(given, *window, (6, 4))
+        for g in (gy, channels_last(gy)):
+            results.append(
+                (
+                    *(y, argmax, cpu.max_pool2d_grad(g, argmax, (11, 14), *window)),
+                    cpu.max_pool2d_grad(g, np.ascontiguousarray(argmax), (11, 14), *window),
+                    cpu.avg_pool2d(given, *window, (6, 4)),
+                    cpu.avg_pool2d_grad(g, (11, 14), *window),
+                )
+            )
+    for result in results:
+        for a, e in zip(result, results[0], strict=True):
+            assert layout.is_channels_last(a)
+            assert np.array_equal(a, e)
+
+
+@pytest.mark.parametrize(
+    ("shape", "window"),
+    [
+        ((1, 48, 61, 83), ((2, 2), (2, 2), (0, 0), (1, 1))),
+        ((2, 40, 37, 44), ((3, 3), (1, 1), (1, 1), (1, 1))),
+        ((1, 300, 20, 24), ((20, 24), (1, 1), (0, 0), (1, 1))),
+    ],
+    ids=["halves", "overlapping", "global"],
+)
+def test_pooling_does_not_depend_on_the_number_of_threads(shape, window, dtype, each_thread_count):
+    rng = np.random.default_rng(7)
+    x, size = array(rng, shape, dtype, True), shape[2:]
+    out = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, *window[:3], strict=True))
+    gy = array(rng, (*shape[:2], *out), dtype)
+
+    def run():
+        y, argmax = cpu.max_pool2d(x, *window, out)
+        return (
+            *(y, argmax, cpu.max_pool2d_grad(gy, argmax, size, *window)),
+            cpu.max_pool2d(x, *window, out, want_argmax=False)[0],
+            *(cpu.avg_pool2d(x, *window, out), cpu.avg_pool2d_grad(gy, size, *window)),
+        )
+
+    expected, *others = (run() for _ in each_thread_count)
+    for other in others:
+        for a, e in zip(other, expected, strict=True):
+            assert np.array_equal(a, e)

@@ -1,0 +1,187 @@
+"""Direct convolution on channels-last maps: loops around the micro-kernel, and no columns.
+
+    y[n, gK + k, r, q] = b[gK + k] + sum over c, i, j of
+                         w[g, k, c, i, j] * x[n, gC + c, r*SH + h0 + i*DH, q*SW + w0 + j*DW]
+
+Neighbouring output pixels of a row see windows that lie SW pixels apart in x. So a tile (tile.py)
+takes neighbouring pixels as its rows, 32 filters as its columns and the whole window as its sum,
+and reads x where it lies. Around it:
+
+    for strip of output rows                  task of a thread; its input rows stay in the cache
+        copy the strip with its zero border   only where there is a border
+        for panel of 32 filters
+            for block of input channels       a panel's block is at most PANEL bytes
+                for row of the strip
+                    for tile of the row       14 pixels or a little less, all alike
+                        micro-kernel
+
+A panel is read once a strip, from the second-level cache, and the strip once a panel. Where a
+panel is itself as large as the cache (3x3x512 and above) it is better to be read once in all:
+then a task is a panel, which it packs from the weights as they are, and the strip is the whole
+map. A 1x1 window makes rows of any length; they are cut at ``FLAT`` pixels.
+
+How the work is cut depends on shapes alone, and so does the order in which a sum is added up:
+results do not depend on the number of threads.
+"""
+
+import numpy as np
+
+from .compile import kernel
+from .frame import copy_frame, framed, reach
+from .packing import pack, pack_block, panels_of, width_of
+from .threads import parallel_for
+from .tile import ACCUMULATE, RELU, ROWS, tile
+from .vectors import itemsize, kind, line_of, move, panel_width, tile_rows
+
+Pair = tuple[int, int]
+
+STRIP = 2**19  # bytes of input that a strip should not exceed: half of a small second-level cache
+PANEL = 3 * 2**17  # bytes of a panel that stays there beside it
+TASKS = 16  # enough tasks to keep the threads busy
+FLAT = 448  # pixels of a row where rows may be of any length
+FLOPS = 64  # floating-point operations of the micro-kernel in the time of an elementary one
+
+
+def correlate(
+    x, w, y, bias=None, *, origin: Pair, step: Pair = (1, 1), dilation: Pair = (1, 1), relu=False
+) -> None:
+    """Fill y (N, G*K, OH, OW) from x (N, G*C, H, W) and w (G, K, C, KH, KW); see the module.
+
+    x and y have their channels next to each other in memory; all other strides are free, so that
+    y may be every second pixel of a map. w may be any view. Outside x there are zeros.
+    """
+    form = kind(x.dtype)
+    (N, _, H, W), (G, K, C, KH, KW), (_, _, OH, OW) = x.shape, w.shape, y.shape
+    if 0 in y.shape:
+        return
+    width, item = width_of(form), x.itemsize
+    panels = -(-K // width)
+    panel = C * KH * KW * width * item
+    blocks = -(-panel // PANEL)
+    block = -(-(-(-C // blocks)) // 16) * 16 if blocks > 1 else C
+
+    first, last, padded = reach((H, W), (OH, OW), (KH, KW), origin, step, dilation)
+    whole = panel >= PANEL and panels * G >= TASKS // 2
+    if whole and padded:
+        x, origin = framed(form, x, first, last), (0, 0)
+        (H, W), padded = x.shape[2:], False
+    sizes = [OH, OW, OW]  # rows, pixels of a row, pixels of the last row
+    where = [s for i, s in enumerate(x.strides) if i != 1], [s for i, s in enumerate(y.strides) if i != 1]
+    if KH == KW == 1 and not padded and origin == (0, 0) and _is_run(x, step, y) and _is_run(y):
+        pixels = N * OH * OW
+        N, sizes = 1, [-(-pixels // FLAT), FLAT, pixels - (-(-pixels // FLAT) - 1) * FLAT]
+        if pixels < FLAT:
+            sizes[1] = pixels
+        for strides in where:
+            strides[0], strides[1] = 0, sizes[1] * strides[2]
+        OH = sizes[0]
+    row = (last[1] - first[1]) * G * C * item if OW == sizes[1] else sizes[1] * G * C * item
+    rows = max(1, (STRIP // row - (KH - 1) * dilation[0]) // step[0])
+    rows = OH if whole else min(rows, max(1, -(-N * OH // TASKS)))
+    strips = -(-OH // rows)
+
+    tasks = 1 if whole else N * strips
+    parts = G * panels if whole else min(G * panels, -(-TASKS // tasks))
+    packed = None if whole else pack(form, w, block)
+    biases = panels_of(bias, G, K, panels, width) if bias is not None else None
+    place = (
+        (x.ctypes.data, *where[0]),
+        (y.ctypes.data, *where[1]),
+        (w.ctypes.data, *w.strides),
+        0 if packed is None else packed.ctypes.data,
+        0 if biases is None else biases.ctypes.data,
+    )
+    parallel_for(
+        _correlate,
+        tasks * parts,
+        *(form, parts, strips, rows, whole),
+        *place,
+        (N, H, W, *sizes),
+        (G, K, C, KH, KW, block),
+        (*origin, *step, *dilation),
+        (first[1], last[1]) if padded else (0, 0),
+        RELU if relu else 0,
+        work=N * sizes[0] * sizes[1] * G * K * C * KH * KW * 2 // FLOPS // (tasks * parts),
+    )
+
+
+def _is_run(x, step: Pair = (1, 1), like=None) -> bool:
+    """Whether all pixels of (N, C, H, W) maps lie one distance apart."""
+    N, _, H, W = x.shape
+    n, _, h, w = x.strides
+    even = (H == 1 or h == W * w) and (N == 1 or n == H * W * w)
+    return even and step == (1, 1) and (like is None or like.shape[2:] == x.shape[2:])
+
+
+@kernel()
+def _correlate(
+    start, stop, form, parts, strips, rows, whole,
+    x, y, w, packed, biases, sizes, shape, window, columns, flags,
+):  # fmt: skip
+    """Tasks (strip, part): see the module. x, y: address and distances of images, rows, pixels."""
+    (N, H, W, OH, OW, OW_last), (G, K, C, KH, KW, block) = sizes, shape
+    h0, w0, SH, SW, DH, DW = window
+    width, item, high = panel_width(form), itemsize(form), tile_rows(form)
+    panels = -(-K // width)
+    panel_bytes = C * KH * KW * width * item
+    left, right = columns
+    seen_rows = (rows - 1) * SH + (KH - 1) * DH + 1
+    pixel = G * C * item
+    frame = np.empty(seen_rows * (right - left) * pixel + 64, np.uint8)
+    edge = np.empty(high * width * item + 64, np.uint8)  # a tile that does not fill its panel
+    own = np.empty((block * KH * KW * width * item if packed == 0 else 0) + 64, np.uint8)
+    for task in range(start, stop):
+        strip, part = task // parts, task % parts
+        n0, n1, r0, r1 = 0, N, 0, OH
+        if not whole:
+            n0, r0 = strip // strips, strip % strips * rows
+            n1, r1 = n0 + 1, min(r0 + rows, OH)
+        x_n, x_h, x_w = x[1], x[2], x[3]
+        source = x[0] + h0 * x_h + w0 * x_w  # what the first window of image 0 sees first
+        if right > left:
+            h = r0 * SH + h0
+            count = (r1 - 1 - r0) * SH + (KH - 1) * DH + 1
+            copy_frame(
+                (x[0] + n0 * x_n, x_h, x_w), (H, W, pixel),
+                (h, left), (count, right - left), line_of(frame),
+            )  # fmt: skip
+            x_n, x_h, x_w = 0, (right - left) * pixel, pixel
+            source = line_of(frame) - r0 * SH * x_h
+        for p in range(G * panels * part // parts, G * panels * (part + 1) // parts):
+            g, k0 = p // panels, p % panels * width
+            filters = min(width, K - k0)
+            for c0 in range(0, C, block):
+                c1 = min(c0 + block, C)
+                b = packed + p * panel_bytes + c0 * KH * KW * width * item
+                if packed == 0:
+                    b = line_of(own)
+                    pack_block(form, w, g, (k0, filters), (c0, c1), (KH, KW), b)
+                run, inner = c1 - c0, KW
+                if DW == 1 and run * item == x_w:  # the channels of the next pixel follow
+                    run, inner = run * KW, 1
+                what = (flags if c1 == C else 0) | (ACCUMULATE if c0 > 0 else 0)
+                bias = biases + p * width * item if biases != 0 and c1 == C else 0
+                for n in range(n0, n1):
+                    for r in range(r0, r1):
+                        pixels = OW if r < OH - 1 else OW_last
+                        tiles = -(-pixels // high)
+                        for t in range(tiles):
+                            q, end = pixels * t // tiles, pixels * (t + 1) // tiles
+                            a = source + n * x_n + r * SH * x_h + q * SW * x_w
+                            a += (g * C + c0) * item
+                            c = y[0] + n * y[1] + r * y[2] + q * y[3] + (g * K + k0) * item
+                            to, apart = c, y[3]
+                            if filters < width:
+                                to, apart = line_of(edge), width * item
+                                if c0 > 0:
+                                    for m in range(end - q):
+                                        move(to + m * apart, c + m * y[3], filters * item)
+                            tile(
+                                form, ROWS, end - q,
+                                a, SW * x_w, 0, DW * x_w, DH * x_h,
+                                b, 0, (c1 - c0) * width * item, KW * (c1 - c0) * width * item,
+                                run, inner, KH, to, apart, bias, what,
+                            )  # fmt: skip
+                            if filters < width:
+                                for m in range(end - q):
+                                    move(c + m * y[3], to + m * apart, filters * item)

@@ -1,0 +1,164 @@
+"""The gradient of a convolution's weights on channels-last maps: channels times channels.
+
+    gw[g, k, c, i, j] = sum over n, r, q of gy[n, gK + k, r, q]
+                                          * x[n, gC + c, r*SH + h0 + i*DH, q*SW + w0 + j*DW]
+
+For one tap (i, j) that is a product of two matrices whose long side is all pixels. So a tile
+(tile.py, form STEPS) takes channels of x as its rows and 32 channels of gy as its columns, and
+its sum runs over the pixels of a strip:
+
+    for block of input channels, some panels of gy      task of a thread
+        for strip of output rows
+            copy the strip's x with its zero border     only where there is a border
+            for panel of 32 channels of gy
+                copy the strip's gy as a panel
+                for row of the window
+                    for tile of (column, channel)       micro-kernel, added to the task's own sums
+        own sums -> gw
+
+The sums of a task stay in its second-level cache. Where there are few such tasks, several take a
+share of the strips each, and the shares are added up in order: which share a strip belongs to
+depends on shapes alone.
+"""
+
+import numpy as np
+
+from .compile import kernel
+from .frame import copy_frame, reach
+from .packing import unpack_block, width_of
+from .threads import parallel_for
+from .tile import ACCUMULATE, STEPS, tile
+from .vectors import clear, itemsize, kind, line_of, move, panel_width, tile_rows
+
+Pair = tuple[int, int]
+
+SUMS = 3 * 2**17  # bytes of a task's sums
+STRIP = 3 * 2**17  # bytes of a strip: one panel of gy, and x
+CHANNELS = 64  # of x in a task
+TASKS = 16
+FLOPS = 64  # as in direct.py
+
+
+def correlate_weights(
+    x, gy, gw, *, origin: Pair, step: Pair = (1, 1), dilation: Pair = (1, 1)
+) -> None:
+    """Fill gw (G, K, C, KH, KW) from x (N, G*C, H, W) and gy (N, G*K, OH, OW); see the module.
+
+    x and gy have their channels next to each other in memory; gw may have any strides.
+    """
+    form = kind(x.dtype)
+    (N, _, H, W), (G, K, C, KH, KW), (_, _, OH, OW) = x.shape, gw.shape, gy.shape
+    if gy.size == 0:
+        gw[...] = 0
+        return
+    first, last, padded = reach((H, W), (OH, OW), (KH, KW), origin, step, dilation)
+    x_strides, y_strides = ([a.strides[i] for i in (0, 2, 3)] for a in (x, gy))
+    if KH == KW == 1 and not padded and origin == (0, 0) and step == (1, 1):
+        even = all(a.strides[2] == W * a.strides[3] for a in (x, gy)) or H == 1
+        if even and N > 1:
+            even = all(a.strides[0] == H * W * a.strides[3] for a in (x, gy))
+        if even:  # one long row
+            N, OH, OW = 1, 1, N * H * W
+
+    item, width = x.itemsize, width_of(form)
+    panels, line = -(-K // width), KH * KW * width * item
+    most = max(1, min(CHANNELS, SUMS // line))
+    block = -(-C // -(-C // most))
+    group = max(1, min(panels, SUMS // (line * block)))
+    blocks, groups = -(-C // block), -(-panels // group)
+    pixels = max(16, STRIP // (width * item + block * item * step[0] * step[1]))
+    strip = max(1, pixels // OW), min(OW, pixels) if OH == 1 else OW
+    strips = N * -(-OH // strip[0]) * -(-OW // strip[1])
+    count = G * blocks * groups
+    shares = min(strips, -(-TASKS // count))
+    parts = gw if shares == 1 else np.empty((shares, *gw.shape), gw.dtype)
+    part_strides = (0, *gw.strides) if shares == 1 else parts.strides
+    parallel_for(
+        _correlate_weights,
+        *(shares * count, form, shares, blocks, groups, strips, strip, block, group),
+        (x.ctypes.data, *x_strides),
+        (gy.ctypes.data, *y_strides),
+        (parts.ctypes.data, *part_strides),
+        (N, H, W, OH, OW),
+        (G, K, C, KH, KW),
+        (*origin, *step, *dilation),
+        (first[1], last[1]) if padded else (0, 0),
+        work=max(1, N * OH * OW * G * K * C * KH * KW * 2 // FLOPS // (shares * count)),
+    )
+    if shares > 1:
+        np.sum(parts, axis=0, out=gw)
+
+
+@kernel()
+def _correlate_weights(
+    start, stop, form, shares, blocks, groups, strips, strip, block, group,
+    x, gy, gw, sizes, shape, window, columns,
+):  # fmt: skip
+    """Tasks (share, group of filters, block of channels, panels): see the module."""
+    (N, H, W, OH, OW), (G, K, C, KH, KW) = sizes, shape
+    h0, w0, SH, SW, DH, DW = window
+    width, item, high = panel_width(form), itemsize(form), tile_rows(form)
+    panels = -(-K // width)
+    left, right = columns
+    rows, pixels = strip
+    across = -(-OW // pixels)
+    down = -(-OH // rows)
+    framed = ((rows - 1) * SH + (KH - 1) * DH + 1) * (right - left) * block * item
+    frame = np.empty(framed + 64, np.uint8)
+    panel = np.empty(rows * pixels * width * item + 64, np.uint8)
+    sums = np.empty(group * KH * KW * block * width * item + 64, np.uint8)
+    line = width * item
+    for task in range(start, stop):
+        share, rest = divmod(task, G * blocks * groups)
+        g, rest = divmod(rest, blocks * groups)
+        c0, p0 = rest // groups * block, rest % groups * group
+        c1, p1 = min(c0 + block, C), min(p0 + group, panels)
+        depth = c1 - c0
+        first = strips * share // shares
+        for s in range(first, strips * (share + 1) // shares):
+            n, place = divmod(s, down * across)
+            r0, q0 = place // across * rows, place % across * pixels
+            r1, q1 = min(r0 + rows, OH), min(q0 + pixels, OW)
+            x_h, x_w = x[2], x[3]
+            channel = (g * C + c0) * item
+            source = x[0] + n * x[1] + (r0 * SH + h0) * x_h + (q0 * SW + w0) * x_w + channel
+            if right > left:
+                copy_frame(
+                    (x[0] + n * x[1] + channel, x_h, x_w), (H, W, depth * item),
+                    (r0 * SH + h0, left),
+                    ((r1 - 1 - r0) * SH + (KH - 1) * DH + 1, right - left), line_of(frame),
+                )  # fmt: skip
+                x_h, x_w = (right - left) * depth * item, depth * item
+                source = line_of(frame) + q0 * SW * x_w
+            # Where the channels of the next column follow, a window's row is one run of channels
+            merged = DW == 1 and x_w == depth * item
+            wide, turns = (depth * KW, 1) if merged else (depth, KW)
+            tiles = -(-wide // high)
+            for p in range(p0, p1):
+                filters = min(width, K - p * width)
+                for r in range(r0, r1):
+                    there = line_of(panel) + (r - r0) * (q1 - q0) * line
+                    here = gy[0] + n * gy[1] + r * gy[2] + q0 * gy[3] + (g * K + p * width) * item
+                    for q in range(q1 - q0):
+                        move(there + q * line, here + q * gy[3], filters * item)
+                        if filters < width:
+                            clear(there + q * line + filters * item, (width - filters) * item)
+                for i in range(KH):
+                    for j in range(turns):
+                        a = source + i * DH * x_h + j * DW * x_w
+                        c = line_of(sums) + (((p - p0) * KH + i) * KW + j) * depth * line
+                        for t in range(tiles):
+                            z, end = wide * t // tiles, wide * (t + 1) // tiles
+                            tile(
+                                form, STEPS, end - z, a + z * item, 0, SW * x_w, 0, SH * x_h,
+                                line_of(panel), line, 0, (q1 - q0) * line,
+                                q1 - q0, 1, r1 - r0, c + z * line, line, 0,
+                                ACCUMULATE if s > first else 0,
+                            )  # fmt: skip
+        for p in range(p0, p1):
+            here = line_of(sums) + (p - p0) * KH * KW * depth * line
+            there = gw[0] + share * gw[1] + g * gw[2] + p * width * gw[3] + c0 * gw[4]
+            unpack_block(
+                form, here, there, (gw[3], gw[4], gw[5], gw[6]),
+                (min(width, K - p * width), depth, KH, KW),
+            )  # fmt: skip

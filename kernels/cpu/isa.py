@@ -1,0 +1,69 @@
+"""The vector instructions of this machine, and the tile of registers that suits them.
+
+A core multiplies fastest when its accumulators never leave its registers. A tile holds ``rows`` x
+``vectors`` of them; each step of the reduction loads ``vectors`` vectors of B, one number of A for
+every row, and multiplies each with each. Two loads a cycle and two fused multiply-adds a cycle ask
+for tiles with more multiply-adds than loads; the latency of four cycles asks for at least eight
+accumulators; and what is not an accumulator must hold the vectors of B and a number of A:
+
+    avx512     32 registers of 16 floats     14 x 2 = 28 accumulators, 28 multiply-adds, 16 loads
+    avx2       16 registers of  8 floats      6 x 2 = 12 accumulators, 12 multiply-adds,  8 loads
+    neon       32 registers of  4 floats     14 x 2
+    portable   vectors of 4 that LLVM turns into whatever there is, two of them a row, 6 rows
+
+MINIFCN_ISA names one of them, for tests and for comparisons; a narrower one runs on a wider
+machine. Without it the widest is taken.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True)
+class ISA:
+    """vector_bytes: bytes a register; rows, vectors: of the tile of accumulators; features: what
+    LLVM must say that the processor has."""
+
+    name: str
+    vector_bytes: int
+    rows: int
+    vectors: int
+    features: tuple[str, ...]
+
+    def lanes(self, itemsize: int) -> int:
+        """Numbers of ``itemsize`` bytes in a vector."""
+        return self.vector_bytes // itemsize
+
+    def panel(self, itemsize: int) -> int:
+        """Numbers in a row of the tile: the width of a packed panel."""
+        return self.vectors * self.lanes(itemsize)
+
+
+KNOWN = (
+    ISA("avx512", 64, 14, 2, ("avx512f",)),
+    ISA("avx2", 32, 6, 2, ("avx2", "fma")),
+    ISA("neon", 16, 14, 2, ("neon",)),
+    ISA("portable", 16, 6, 2, ()),
+)
+
+
+def available() -> tuple[ISA, ...]:
+    """What this machine can run, the widest first."""
+    import llvmlite.binding
+
+    has = llvmlite.binding.get_host_cpu_features()
+    return tuple(isa for isa in KNOWN if all(has.get(f, False) for f in isa.features))
+
+
+@cache
+def default() -> ISA:
+    """The one to use: MINIFCN_ISA or the widest. Raises RuntimeError for one that is not here."""
+    wanted, there = os.environ.get("MINIFCN_ISA"), available()
+    if not wanted:
+        return there[0]
+    for isa in there:
+        if isa.name == wanted:
+            return isa
+    names = ", ".join(isa.name for isa in there)
+    raise RuntimeError(f"MINIFCN_ISA={wanted!r}: this machine has {names}")

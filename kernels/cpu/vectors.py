@@ -1,0 +1,212 @@
+"""Vectors and raw memory for compiled kernels: what Numba's arrays do not give.
+
+Kernels that fill whole registers work on addresses, not on arrays, and are told by the *type* of
+their first argument what a register is here: ``kind(dtype)`` is an empty array of records whose
+one field is a tile of accumulators, (rows, vectors, lanes) numbers. Numba compiles, and keeps on
+disk, one version for every type, so that each dtype and each instruction set has its own. The
+field's name holds a checksum of the files that these kernels share: Numba's cache looks only at the
+file in which a kernel stands, and would go on using code made from older ones.
+"""
+
+import zlib
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from . import isa as _isa
+
+_SHARED = ("vectors.py", "tile.py", "transforms.py", "packing.py", "frame.py", "winograd.py")
+
+
+@cache
+def kind(dtype, isa: _isa.ISA | None = None) -> np.ndarray:
+    """The type argument of kernels for this dtype (float32 or float64) and instruction set."""
+    isa = isa or _isa.default()
+    dtype = np.dtype(dtype)
+    shape = isa.rows, isa.vectors, isa.lanes(dtype.itemsize)
+    return np.empty(0, [(f"tile_{_stamp():08x}", dtype, shape)])
+
+
+@cache
+def _stamp() -> int:
+    """A checksum of the files whose code goes into other files' kernels."""
+    here = Path(__file__).parent
+    sources = (here / name for name in _SHARED)
+    return zlib.crc32(b"".join(f.read_bytes() for f in sources if f.exists()))
+
+
+def shape_of(kind) -> tuple[int, int, int, int]:
+    """bits, rows, vectors and lanes of a kind's Numba type."""
+    ((_, field),) = kind.dtype.fields.items()
+    rows, vectors, lanes = field.type.shape
+    return (field.type.dtype.bitwidth, rows, vectors, lanes)
+
+
+class Vectors:
+    """Emits vector instructions: ``lanes`` numbers of ``bits`` bits."""
+
+    def __init__(self, builder: ir.IRBuilder, bits: int, lanes: int):
+        self.builder, self.lanes, self.itemsize = builder, lanes, bits // 8
+        self.real = ir.FloatType() if bits == 32 else ir.DoubleType()
+        self.type = ir.VectorType(self.real, lanes)
+        self.size = lanes * self.itemsize  # bytes
+
+    def constant(self, value: float):
+        return ir.Constant(self.type, [value] * self.lanes)
+
+    def load(self, address):
+        """A vector from any address that is a multiple of a number's size."""
+        pointer = self.builder.inttoptr(address, self.type.as_pointer())
+        return self.builder.load(pointer, align=self.itemsize)
+
+    def store(self, value, address) -> None:
+        pointer = self.builder.inttoptr(address, self.type.as_pointer())
+        self.builder.store(value, pointer, align=self.itemsize)
+
+    def broadcast(self, address):
+        """The number at an address, in all lanes."""
+        builder, none = self.builder, ir.Constant(self.type, ir.Undefined)
+        number = builder.load(builder.inttoptr(address, self.real.as_pointer()))
+        first = builder.insert_element(none, number, ir.IntType(32)(0))
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return builder.shuffle_vector(first, none, lanes)
+
+    def prefetch(self, address) -> None:
+        """Ask for the cache line of an address, which need not exist."""
+        number, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        signature = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        function = self.builder.module.declare_intrinsic("llvm.prefetch", [pointer], signature)
+        self.builder.call(
+            function, [self.builder.inttoptr(address, pointer), number(0), number(2), number(1)]
+        )
+
+    def add(self, x, y):
+        return self.builder.fadd(x, y)
+
+    def subtract(self, x, y):
+        return self.builder.fsub(x, y)
+
+    def multiply(self, x, y):
+        return self.builder.fmul(x, y)
+
+    def multiply_add(self, x, y, total):
+        """x * y + total, as one instruction where there is one."""
+        flags = ("contract",)
+        return self.builder.fadd(total, self.builder.fmul(x, y, flags=flags), flags=flags)
+
+    def positive(self, x):
+        """max(x, 0); NaN stays."""
+        zero = self.constant(0.0)
+        return self.builder.select(self.builder.fcmp_ordered("<=", x, zero), zero, x)
+
+
+@intrinsic
+def itemsize(typing, kind):
+    """Bytes of a number."""
+    bits = shape_of(kind)[0]
+    return types.int64(kind), _constant(bits // 8)
+
+
+@intrinsic
+def tile_rows(typing, kind):
+    """Rows of the highest tile."""
+    return types.int64(kind), _constant(shape_of(kind)[1])
+
+
+@intrinsic
+def lanes(typing, kind):
+    """Numbers in a vector."""
+    return types.int64(kind), _constant(shape_of(kind)[3])
+
+
+@intrinsic
+def panel_width(typing, kind):
+    """Numbers in a row of the tile."""
+    _, _, vectors, lanes = shape_of(kind)
+    return types.int64(kind), _constant(vectors * lanes)
+
+
+def _constant(value: int):
+    return lambda context, builder, signature, arguments: ir.Constant(ir.IntType(64), value)
+
+
+@intrinsic
+def get(typing, kind, address):
+    """The number at an address."""
+    bits = shape_of(kind)[0]
+    real = ir.FloatType() if bits == 32 else ir.DoubleType()
+
+    def generate(context, builder, signature, arguments):
+        return builder.load(builder.inttoptr(arguments[1], real.as_pointer()))
+
+    return (types.float32 if bits == 32 else types.float64)(kind, types.int64), generate
+
+
+@intrinsic
+def put(typing, kind, address, value):
+    """Store a number at an address."""
+    bits = shape_of(kind)[0]
+    real = ir.FloatType() if bits == 32 else ir.DoubleType()
+
+    def generate(context, builder, signature, arguments):
+        builder.store(arguments[2], builder.inttoptr(arguments[1], real.as_pointer()))
+        return context.get_dummy_value()
+
+    wanted = types.float32 if bits == 32 else types.float64
+    return types.void(kind, types.int64, wanted), generate
+
+
+@intrinsic
+def move(typing, target, source, size):
+    """Copy ``size`` bytes between addresses; the two may not overlap."""
+
+    def generate(context, builder, signature, arguments):
+        pointer, long = ir.IntType(8).as_pointer(), ir.IntType(64)
+        function = builder.module.declare_intrinsic("llvm.memcpy", [pointer, pointer, long])
+        target, source = (builder.inttoptr(a, pointer) for a in arguments[:2])
+        builder.call(function, [target, source, arguments[2], ir.IntType(1)(0)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def clear(typing, target, size):
+    """Fill ``size`` bytes with zeros."""
+
+    def generate(context, builder, signature, arguments):
+        pointer, byte = ir.IntType(8).as_pointer(), ir.IntType(8)
+        function = builder.module.declare_intrinsic("llvm.memset", [pointer, ir.IntType(64)])
+        target = builder.inttoptr(arguments[0], pointer)
+        builder.call(function, [target, byte(0), arguments[1], ir.IntType(1)(0)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def address_of(typing, array):
+    """The address of an array's first element."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
+
+    return types.int64(array), generate
+
+
+@intrinsic
+def line_of(typing, array):
+    """The first address in an array of bytes at which a cache line starts: the array must be 64
+    bytes longer than what it shall hold."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        long = ir.IntType(64)
+        return builder.and_(builder.add(builder.ptrtoint(data, long), long(63)), long(-64))
+
+    return types.int64(array), generate

@@ -1,0 +1,184 @@
+"""The gradient of a 3x3 convolution's weights, by Winograd's algorithm (transforms.py).
+
+    gw = A^T [ sum over tiles of (B^T x B) * (G gy G^T) ] A      m x m tiles of gy, n x n of x
+
+In each of the n*n positions that is a product of (channels x tiles) by (tiles x filters), whose
+sum over tiles runs in the micro-kernel; the taps are made once, at the end.
+
+    few channels    a task takes a share of the tiles, block after block: both transforms, all
+                    positions, sums of its own. All of it stays in the second-level cache.
+    many            the sums alone are larger than that. For a chunk of tiles, first all transforms
+                    (a task: some tiles), then all products (a task: a position, some panels).
+"""
+
+import numpy as np
+
+from .compile import kernel
+from .layout import aligned
+from .packing import unpack_block, width_of
+from .threads import parallel_for
+from .tile import ACCUMULATE, STEPS, tile
+from .transforms import GRADIENT, INPUT, TAP, transform
+from .vectors import itemsize, kind, lanes, line_of, panel_width, tile_rows
+from .winograd import to_positions
+
+Pair = tuple[int, int]
+
+SUMS = 2**20  # bytes of sums that a task can have of its own
+BLOCK = 2**20  # bytes of its transformed tiles
+CHUNK = 2**26  # bytes of transformed tiles, where they are shared
+SHARES = 16
+TILES = 16  # tiles a task transforms
+
+
+def correlate_weights(x, gy, gw, *, origin: Pair, m: int = 4) -> None:
+    """Fill gw (1, K, C, 3, 3) from x (N, C, H, W) and gy (N, K, OH, OW); step and dilation 1.
+
+    As ``gradient.correlate_weights``.
+    """
+    form, item = kind(x.dtype), x.itemsize
+    (N, C, H, W), (_, K, OH, OW) = x.shape, gy.shape
+    width, n = width_of(form), m + 2
+    panels, down, across = -(-K // width), -(-OH // m), -(-OW // m)
+    tiles = N * down * across
+    per_tile = n * n * (C + panels * width) * item
+    shape = n * n, panels, C, width
+    alone = n * n * panels * C * width * item <= SUMS
+    shares = min(SHARES, -(-tiles // TILES)) if alone else 1
+    sums = aligned((shares, *shape), x.dtype)
+    where = (
+        (x.ctypes.data, *(x.strides[i] for i in (0, 2, 3))),
+        (gy.ctypes.data, *(gy.strides[i] for i in (0, 2, 3))),
+        (H, W, C, OH, OW, K),
+        origin,
+        (down, across),
+    )
+    work = per_tile * TILES
+    if alone:
+        block = max(TILES, BLOCK // per_tile)
+        sizes = tiles, shares, block
+        work = tiles // shares * per_tile
+        parallel_for(_shares, shares, form, m, sizes, *where, sums.ctypes.data, work=work)
+        if shares > 1:
+            sums = sums.sum(axis=0, keepdims=True)
+    else:
+        chunk = min(tiles, max(TILES, CHUNK // per_tile))
+        v, z = aligned((n * n, chunk, C + 16), x.dtype), aligned((n * n, panels, chunk, width), x.dtype)
+        for first in range(0, tiles, chunk):
+            count = min(chunk, tiles - first)
+            both = (first, count, chunk), v.ctypes.data, z.ctypes.data
+            parallel_for(_transforms, -(-count // TILES), form, m, *where, *both, work=work)
+            groups = n * n * -(-panels // 4)
+            more = sums.ctypes.data, C, panels, 4, first > 0
+            parallel_for(_products, groups, form, m, both, *more, work=count * C * width)
+    target = gw.ctypes.data, *gw.strides[1:]
+    count = panels * -(-C // 16)
+    parallel_for(_taps, count, form, m, sums.ctypes.data, (K, C), target, work=n * n * 16 * width)
+
+
+@kernel()
+def _shares(start, stop, form, m, sizes, x, gy, shape, origin, grid, sums):
+    """Shares of the tiles, each with sums of its own."""
+    (tiles, shares, block), (H, W, C, OH, OW, K) = sizes, shape
+    n, width, item = m + 2, panel_width(form), itemsize(form)
+    panels = -(-K // width)
+    v_row = C * item + 64
+    v = np.empty(n * n * block * v_row + 64, np.uint8)
+    z = np.empty(n * n * block * panels * width * item + 64, np.uint8)
+    patch = np.empty(n * n * max(C, K) * item + 64, np.uint8)
+    v_strides = v_row, block * v_row, 0
+    z_strides = width * item, panels * block * width * item, block * width * item
+    for share in range(start, stop):
+        begin, end = tiles * share // shares, tiles * (share + 1) // shares
+        own = sums + share * n * n * panels * C * width * item
+        for first in range(begin, end, block):
+            some = first, min(block, end - first)
+            to_positions(
+                form, INPUT, m, n, x, (H, W, C), origin, grid, some,
+                line_of(v), v_strides, line_of(patch),
+            )  # fmt: skip
+            to_positions(
+                form, GRADIENT, m, m, gy, (OH, OW, K), (0, 0), grid, some,
+                line_of(z), z_strides, line_of(patch),
+            )  # fmt: skip
+            for position in range(n * n):
+                _product(
+                    form, position, (0, panels), some[1], line_of(v), v_strides, line_of(z),
+                    z_strides, own, C, panels, first > begin,
+                )  # fmt: skip
+
+
+@kernel()
+def _transforms(start, stop, form, m, x, gy, shape, origin, grid, tiles, v, z):
+    """Some tiles a task, of a chunk."""
+    (H, W, C, OH, OW, K), (first, count, chunk) = shape, tiles
+    n, width, item = m + 2, panel_width(form), itemsize(form)
+    panels, v_row = -(-K // width), (C + 16) * item
+    patch = np.empty(n * n * max(C, K) * item + 64, np.uint8)
+    z_strides = width * item, panels * chunk * width * item, chunk * width * item
+    for task in range(start, stop):
+        t = task * TILES
+        some = first + t, min(TILES, count - t)
+        to_positions(
+            form, INPUT, m, n, x, (H, W, C), origin, grid, some,
+            v + t * v_row, (v_row, chunk * v_row, 0), line_of(patch),
+        )  # fmt: skip
+        to_positions(
+            form, GRADIENT, m, m, gy, (OH, OW, K), (0, 0), grid, some,
+            z + t * width * item, z_strides, line_of(patch),
+        )  # fmt: skip
+
+
+@kernel()
+def _products(start, stop, form, m, both, sums, C, panels, group, more):
+    """A position and some panels a task, of a chunk."""
+    (_, count, chunk), v, z = both
+    width, item = panel_width(form), itemsize(form)
+    v_row, groups = (C + 16) * item, -(-panels // group)
+    z_strides = width * item, panels * chunk * width * item, chunk * width * item
+    for task in range(start, stop):
+        p = task % groups * group
+        _product(
+            form, task // groups, (p, min(p + group, panels)), count,
+            v, (v_row, chunk * v_row, 0), z, z_strides, sums, C, panels, more,
+        )  # fmt: skip
+
+
+@kernel()
+def _product(
+    form, position, some_panels, count, v, v_strides, z, z_strides, sums, C, panels, more
+):  # fmt: skip
+    """sums[position][panel][channel][filter] (+)= the sum over tiles, for some panels."""
+    width, item, high = panel_width(form), itemsize(form), tile_rows(form)
+    heights = -(-C // high)
+    for p in range(some_panels[0], some_panels[1]):
+        b = z + position * z_strides[1] + p * z_strides[2]
+        target = sums + (position * panels + p) * C * width * item
+        for i in range(heights):
+            c, end = C * i // heights, C * (i + 1) // heights
+            tile(
+                form, STEPS, end - c, v + position * v_strides[1] + c * item, 0, v_strides[0], 0, 0,
+                b, z_strides[0], 0, 0, count, 1, 1,
+                target + c * width * item, width * item, 0, ACCUMULATE if more else 0,
+            )  # fmt: skip
+
+
+@kernel()
+def _taps(start, stop, form, m, sums, shape, gw):
+    """The taps of sixteen channels of a panel a task."""
+    K, C = shape
+    width, item, vector = panel_width(form), itemsize(form), lanes(form) * itemsize(form)
+    n, panels, chunks = m + 2, -(-K // width), -(-C // 16)
+    taps = np.empty(9 * 16 * width * item + 64, np.uint8)
+    for task in range(start, stop):
+        p, c0 = task // chunks, task % chunks * 16
+        count = min(16, C - c0)
+        row, position = count * width * item, panels * C * width * item
+        transform(
+            form, TAP, m, sums + (p * C + c0) * width * item, n * position, position, vector,
+            line_of(taps), 3 * row, row, vector, row // vector, 0, 0,
+        )  # fmt: skip
+        unpack_block(
+            form, line_of(taps), gw[0] + p * width * gw[1] + c0 * gw[2],
+            (gw[1], gw[2], gw[3], gw[4]), (min(width, K - p * width), count, 3, 3),
+        )  # fmt: skip
