@@ -1,0 +1,1 @@
+"""The contestants: one file an engine, each with the same few classes (see worker.py)."""
