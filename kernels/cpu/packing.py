@@ -10,7 +10,17 @@ import numpy as np
 from .compile import kernel
 from .layout import aligned
 from .threads import parallel_for
-from .vectors import clear, get, itemsize, panel_width, put
+from .vectors import (
+    address_of,
+    clear,
+    get,
+    itemsize,
+    lanes,
+    panel_width,
+    put,
+    transpose,
+    transpose_back,
+)
 
 
 def pack(form, w, block: int):
@@ -56,16 +66,37 @@ def _pack(start, stop, form, w, shape, packed, block):
 @kernel()
 def pack_block(form, w, g, filters, channels, window, target):
     """[i][j][c][filter] for some filters (first, count) and channels (first, end)."""
-    width, item = panel_width(form), itemsize(form)
+    width, item, vector = panel_width(form), itemsize(form), lanes(form)
     (k0, count), (c0, c1), (KH, KW) = filters, channels, window
     address, w_g, w_k, w_c, w_i, w_j = w
-    source = address + g * w_g + k0 * w_k
-    for c in range(c0, c1):
+    source = address + g * w_g + k0 * w_k + c0 * w_c
+    depth = c1 - c0
+    runs, run = _runs(item, (w_c, w_i, w_j), depth, (KH, KW))
+    backwards = run > 0 and w_j < 0
+    table = np.empty(vector, np.int64)
+    # Whole squares of filters and of numbers that follow each other
+    whole, squares = count // vector * vector, run // vector * vector
+    for c in range(runs):
+        start = source + c * w_c
+        if backwards:
+            start += (KH - 1) * w_i + (KW - 1) * w_j
+        for f in range(0, squares, vector):
+            for k in range(0, whole, vector):
+                for v in range(vector):
+                    place = _place(c, f + v, depth, (KH, KW), backwards)
+                    table[v] = target + (place * width + k) * item
+                transpose(form, start + k * w_k + f * item, w_k, address_of(table))
+    # and the rest, number by number
+    for c in range(depth):
         for i in range(KH):
             for j in range(KW):
+                f = c * KH * KW + i * KW + j
+                if runs == depth:
+                    f = KH * KW - 1 - i * KW - j if backwards else i * KW + j
+                first = whole if f < squares else 0
                 here = source + c * w_c + i * w_i + j * w_j
-                there = target + ((i * KW + j) * (c1 - c0) + c - c0) * width * item
-                for k in range(count):
+                there = target + ((i * KW + j) * depth + c) * width * item
+                for k in range(first, count):
                     put(form, there + k * item, get(form, here + k * w_k))
                 clear(there + count * item, (width - count) * item)
 
@@ -73,11 +104,54 @@ def pack_block(form, w, g, filters, channels, window, target):
 @kernel()
 def unpack_block(form, panel, target, strides, shape):
     """[i][j][c][filter] of one panel to weights with these distances of filter, channel, i, j."""
-    (w_k, w_c, w_i, w_j), (filters, channels, KH, KW) = strides, shape
-    width, item = panel_width(form), itemsize(form)
+    (w_k, w_c, w_i, w_j), (filters, depth, KH, KW) = strides, shape
+    width, item, vector = panel_width(form), itemsize(form), lanes(form)
+    runs, run = _runs(item, (w_c, w_i, w_j), depth, (KH, KW))
+    if w_j < 0:
+        run = 0
+    table = np.empty(vector, np.int64)
+    whole, squares = filters // vector * vector, run // vector * vector
+    for c in range(runs):
+        for f in range(0, squares, vector):
+            for k in range(0, whole, vector):
+                for v in range(vector):
+                    place = _place(c, f + v, depth, (KH, KW), False)
+                    table[v] = panel + (place * width + k) * item
+                there = target + k * w_k + c * w_c + f * item
+                transpose_back(form, address_of(table), there, w_k)
     for k in range(filters):
-        for c in range(channels):
+        for c in range(depth):
             for i in range(KH):
                 for j in range(KW):
-                    here = panel + (((i * KW + j) * channels + c) * width + k) * item
-                    put(form, target + k * w_k + c * w_c + i * w_i + j * w_j, get(form, here))
+                    f = i * KW + j if runs == depth else c * KH * KW + i * KW + j
+                    if k >= whole or f >= squares:
+                        here = panel + (((i * KW + j) * depth + c) * width + k) * item
+                        put(form, target + k * w_k + c * w_c + i * w_i + j * w_j, get(form, here))
+
+
+@kernel()
+def _runs(item, strides, depth, window):
+    """How many runs of neighbouring numbers a filter's block is, and how long one is.
+
+    A filter as it is stored is one run over channels and taps; the taps of a channel may also
+    follow each other backwards. 0 numbers long: neither.
+    """
+    (w_c, w_i, w_j), (KH, KW) = strides, window
+    taps = KH * KW
+    if (KW == 1 or w_j == item) and (KH == 1 or w_i == KW * item):
+        if depth == 1 or w_c == taps * item:
+            return 1, depth * taps
+        return depth, taps if taps > 1 else 0
+    if (KW == 1 or w_j == -item) and (KH == 1 or w_i == -KW * item) and KW > 1:
+        return depth, taps
+    return depth, 0
+
+
+@kernel()
+def _place(c, f, depth, window, backwards):
+    """Where number f of a run belongs in a panel [i][j][c]."""
+    taps = window[0] * window[1]
+    c, tap = c + f // taps, f % taps
+    if backwards:
+        tap = taps - 1 - tap
+    return tap * depth + c

@@ -31,8 +31,7 @@ from numba.extending import intrinsic
 
 from .vectors import Vectors, shape_of
 
-TAPS = 3
-OUTPUTS = (4, 6)  # tile sizes m that are emitted
+SIZES = ((4, 3), (6, 3), (4, 5), (2, 7))  # outputs m and taps r of a tile that are emitted
 POINTS = [Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2")]  # and infinity
 
 INPUT, FILTER, OUTPUT, GRADIENT, TAP = range(5)  # what is transformed
@@ -41,30 +40,30 @@ RELU = 2  # flag of ``transform``; as in tile.py
 _long, _void = ir.IntType(64), ir.VoidType()
 
 
-def powers(m: int, count: int) -> list[list[Fraction]]:
-    """``count`` powers of the n = m + 2 points: (n, count), infinity last."""
-    points = POINTS[: m + TAPS - 2]
+def powers(n: int, count: int) -> list[list[Fraction]]:
+    """``count`` powers of n points: (n, count), infinity last."""
+    points = POINTS[: n - 1]
     rows = [[p**i for i in range(count)] for p in points]
     return [*rows, [Fraction(int(i == count - 1)) for i in range(count)]]
 
 
 @cache
-def matrices(m: int) -> dict[int, list[list[Fraction]]]:
-    """For tiles of m x m outputs: the matrix M of each transform M X M^T."""
-    n = m + TAPS - 1
-    inverse = _inverse(powers(m, n))
+def matrices(m: int, r: int) -> dict[int, list[list[Fraction]]]:
+    """For tiles of m x m outputs and r x r taps: the matrix M of each transform M X M^T."""
+    n = m + r - 1
+    inverse = _inverse(powers(n, n))
     interpolate = [[inverse[j][i] for j in range(n)] for i in range(n)]
     scales = [lcm(*(x.denominator for x in row)) for row in interpolate]
     divided = {
-        count: [[x / s for x in row] for row, s in zip(powers(m, count), scales, strict=True)]
-        for count in (m, TAPS)
+        count: [[x / s for x in row] for row, s in zip(powers(n, count), scales, strict=True)]
+        for count in (m, r)
     }
     return {
         INPUT: [[x * s for x in row] for row, s in zip(interpolate, scales, strict=True)],
-        FILTER: divided[TAPS],
-        OUTPUT: _transposed(powers(m, m)),
+        FILTER: divided[r],
+        OUTPUT: _transposed(powers(n, m)),
         GRADIENT: divided[m],
-        TAP: _transposed(powers(m, TAPS)),
+        TAP: _transposed(powers(n, r)),
     }
 
 
@@ -88,25 +87,26 @@ def _inverse(rows):
 
 @intrinsic(prefer_literal=True)
 def transform(
-    typing, form, what, m, source, source_row, source_column, source_next,
+    typing, form, what, m, r, source, source_row, source_column, source_next,
     target, target_row, target_column, target_next, vectors, bias, flags,
 ):  # fmt: skip
     """target = M source M^T for ``vectors`` vectors one after the other.
 
-    what: a constant, INPUT ... TAP; m: 4 or 6. Element (i, j) of the square lies at source +
+    what: a constant, INPUT ... TAP; m, r: one of SIZES. Element (i, j) of the square lies at source +
     i*source_row + j*source_column, in bytes; the next vector source_next further. OUTPUT adds the
     bias, one vector for each vector (an address, or 0), and with the flag RELU rectifies.
     """
-    signature = types.void(form, what, *[types.int64] * 12)
+    signature = types.void(form, what, *[types.int64] * 13)
     bits, _, _, lanes = shape_of(form)
 
     def generate(context, builder, signature, arguments):
-        m, *rest = arguments[2:]
+        m, r, *rest = arguments[2:]
         end = builder.append_basic_block("transformed")
-        switch = builder.switch(m, end)
-        for size in OUTPUTS:
+        switch = builder.switch(builder.add(builder.mul(m, _long(16)), r), end)
+        for size in SIZES:
             function = _function(builder.module, what.literal_value, size, bits, lanes)
-            switch.add_case(_long(size), block := builder.append_basic_block(f"tiles_of_{size}"))
+            block = builder.append_basic_block("tiles_of_{}_{}".format(*size))
+            switch.add_case(_long(size[0] * 16 + size[1]), block)
             builder.position_at_end(block)
             builder.call(function, rest)
             builder.branch(end)
@@ -116,8 +116,8 @@ def transform(
     return signature, generate
 
 
-def _function(module, what: int, m: int, bits: int, lanes: int):
-    name = f"minifcn_transform_{what}_{m}_{bits}_{lanes}"
+def _function(module, what: int, size: tuple[int, int], bits: int, lanes: int):
+    name = "minifcn_transform_{}_{}_{}_{}_{}".format(what, *size, bits, lanes)
     if name in module.globals:
         return module.globals[name]
     function = ir.Function(module, ir.FunctionType(_void, [_long] * 11), name)
@@ -125,7 +125,8 @@ def _function(module, what: int, m: int, bits: int, lanes: int):
     function.attributes.add("noinline")
     builder = ir.IRBuilder(function.append_basic_block())
     emit = Vectors(builder, bits, lanes)
-    source, s_row, s_column, s_next, target, t_row, t_column, t_next, count, bias, flags = function.args
+    source, s_row, s_column, s_next, *others = function.args
+    target, t_row, t_column, t_next, count, bias, flags = others
     before, loop = builder.block, builder.append_basic_block("loop")
     builder.branch(loop)
     builder.position_at_end(loop)
@@ -133,12 +134,12 @@ def _function(module, what: int, m: int, bits: int, lanes: int):
     for phi, value in ((left, count), (here, source), (there, target), (biases, bias)):
         phi.add_incoming(value, before)
 
-    matrix = matrices(m)[what]
-    size = len(matrix[0])
+    matrix = matrices(*size)[what]
+    width = len(matrix[0])
     columns = []
-    for j in range(size):
+    for j in range(width):
         start = builder.add(here, builder.mul(s_column, _long(j)))
-        column = [emit.load(builder.add(start, builder.mul(s_row, _long(i)))) for i in range(size)]
+        column = [emit.load(builder.add(start, builder.mul(s_row, _long(i)))) for i in range(width)]
         columns.append(_apply(emit, matrix, column))
     for i in range(len(matrix)):
         row = _apply(emit, matrix, [column[i] for column in columns])
@@ -182,7 +183,9 @@ def _apply(emit: Vectors, matrix, values):
         if i in done:
             continue
         mirrored = [x * (-1) ** j for j, x in enumerate(matrix[i])]
-        partner = next((k for k in range(i + 1, rows) if matrix[k] in (mirrored, [-x for x in mirrored])), None)
+        negated = [-x for x in mirrored]
+        partners = (k for k in range(i + 1, rows) if matrix[k] in (mirrored, negated))
+        partner = next(partners, None)
         if partner is None:
             done[i] = _sum(emit, list(zip(matrix[i], values, strict=True)))
             continue

@@ -75,7 +75,7 @@ def _resampled(x, size: Pair, axes):
         _resample,
         x.shape[0] * size[0],
         *(nhwc(x), nhwc(y), rows, row_weights, columns, column_weights),
-        work=x.shape[1] * row,
+        work=x.shape[1] * row // LANES,
     )
     return y
 

@@ -104,6 +104,68 @@ class Vectors:
         return self.builder.select(self.builder.fcmp_ordered("<=", x, zero), zero, x)
 
 
+def _transposed(emit: Vectors, vectors):
+    """A square of numbers, ``lanes`` vectors, with rows and columns exchanged.
+
+    Interleaving the first half of the vectors with the second turns bit after bit of a number's
+    row into a bit of its column: after log2(lanes) rounds all are exchanged.
+    """
+    half = emit.lanes // 2
+    number = ir.IntType(32)
+    low = [i // 2 + (emit.lanes if i % 2 else 0) for i in range(emit.lanes)]
+    masks = [
+        ir.Constant(ir.VectorType(number, emit.lanes), [i + shift for i in low])
+        for shift in (0, half)
+    ]
+    for _ in range(half.bit_length()):
+        vectors = [
+            emit.builder.shuffle_vector(vectors[i], vectors[i + half], mask)
+            for i in range(half)
+            for mask in masks
+        ]
+    return vectors
+
+
+@intrinsic
+def transpose(typing, kind, source, source_row, targets):
+    """Read a square of lanes x lanes numbers, and store its columns as vectors.
+
+    Its rows lie ``source_row`` bytes apart; targets: the address of as many addresses.
+    """
+    bits, _, _, lanes = shape_of(kind)
+
+    def generate(context, builder, signature, arguments):
+        _, source, row, targets = arguments
+        emit, long = Vectors(builder, bits, lanes), ir.IntType(64)
+        rows = [
+            emit.load(builder.add(source, builder.mul(row, long(i)))) for i in range(lanes)
+        ]
+        table = builder.inttoptr(targets, long.as_pointer())
+        for i, vector in enumerate(_transposed(emit, rows)):
+            emit.store(vector, builder.load(builder.gep(table, [long(i)])))
+        return context.get_dummy_value()
+
+    return types.void(kind, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def transpose_back(typing, kind, sources, target, target_row):
+    """The reverse of ``transpose``: vectors from a table of addresses become columns of a square
+    whose rows lie ``target_row`` bytes apart."""
+    bits, _, _, lanes = shape_of(kind)
+
+    def generate(context, builder, signature, arguments):
+        _, sources, target, row = arguments
+        emit, long = Vectors(builder, bits, lanes), ir.IntType(64)
+        table = builder.inttoptr(sources, long.as_pointer())
+        columns = [emit.load(builder.load(builder.gep(table, [long(i)]))) for i in range(lanes)]
+        for i, vector in enumerate(_transposed(emit, columns)):
+            emit.store(vector, builder.add(target, builder.mul(row, long(i))))
+        return context.get_dummy_value()
+
+    return types.void(kind, types.int64, types.int64, types.int64), generate
+
+
 @intrinsic
 def itemsize(typing, kind):
     """Bytes of a number."""

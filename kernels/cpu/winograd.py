@@ -108,7 +108,7 @@ def _transform_filters(start, stop, form, m, w, shape, u):
         position = panels * C * width * item
         target = u + (p * C + c0) * width * item
         transform(
-            form, FILTER, m, line_of(taps), 3 * row, row, vector,
+            form, FILTER, m, 3, line_of(taps), 3 * row, row, vector,
             target, n * position, position, vector, row // vector, 0, 0,
         )  # fmt: skip
 
@@ -132,7 +132,7 @@ def _correlate(start, stop, form, m, block, x, y, u, biases, shape, origin, flag
         first = task * block
         count = min(block, tiles - first)
         to_positions(
-            form, INPUT, m, n, x, (H, W, C), origin, (down, across), (first, count),
+            form, INPUT, (m, 3, n), x, (H, W, C), origin, (down, across), (first, count),
             line_of(v), (v_row, v_position, 0), line_of(patch),
         )  # fmt: skip
         heights = -(-count // high)
@@ -159,7 +159,7 @@ def _correlate(start, stop, form, m, block, x, y, u, biases, shape, origin, flag
             for p in range(panels):
                 offset = p * width * item
                 transform(
-                    form, OUTPUT, m,
+                    form, OUTPUT, m, 3,
                     line_of(mm) + p * m_panel + t * width * item, n * m_position, m_position, vector,
                     there + offset, row, column, vector,
                     min(width, K - p * width) * item // vector,
@@ -175,18 +175,19 @@ def _correlate(start, stop, form, m, block, x, y, u, biases, shape, origin, flag
 
 @kernel()
 def to_positions(
-    form, what, m, side, x, shape, origin, grid, tiles, target, strides, patch
+    form, what, size, x, shape, origin, grid, tiles, target, strides, patch
 ):  # fmt: skip
     """Transform tiles (first, count) of a map to target[position][panel][tile][channel].
 
-    A tile is ``side`` pixels wide and starts at origin + m * its place in the grid (down, across);
+    size: (m, r, pixels that a tile is wide here, n or m). A tile starts at origin + m * its place in the grid (down, across);
     outside the map there are zeros, which are put together in ``patch``. strides: distances of
     tiles, positions and panels in the target; panels hold panel_width channels, or all if their
     distance is 0.
     """
     (H, W, C), (h0, w0), (down, across), (first, count) = shape, origin, grid, tiles
     row, position, panel = strides
-    item, vector, n = itemsize(form), lanes(form) * itemsize(form), m + 2
+    m, r, side = size
+    item, vector, n = itemsize(form), lanes(form) * itemsize(form), m + r - 1
     width = panel_width(form) if panel > 0 else C
     for t in range(count):
         image, place = divmod(first + t, down * across)
@@ -199,7 +200,7 @@ def to_positions(
         for p in range(-(-C // width)):
             there, size = target + t * row + p * panel, min(width, C - p * width) * item
             transform(
-                form, what, m, here + p * width * item, x_h, x_w, vector,
+                form, what, m, r, here + p * width * item, x_h, x_w, vector,
                 there, n * position, position, vector, size // vector, 0, 0,
             )  # fmt: skip
             if size < width * item:

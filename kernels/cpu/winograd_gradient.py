@@ -94,11 +94,11 @@ def _shares(start, stop, form, m, sizes, x, gy, shape, origin, grid, sums):
         for first in range(begin, end, block):
             some = first, min(block, end - first)
             to_positions(
-                form, INPUT, m, n, x, (H, W, C), origin, grid, some,
+                form, INPUT, (m, 3, n), x, (H, W, C), origin, grid, some,
                 line_of(v), v_strides, line_of(patch),
             )  # fmt: skip
             to_positions(
-                form, GRADIENT, m, m, gy, (OH, OW, K), (0, 0), grid, some,
+                form, GRADIENT, (m, 3, m), gy, (OH, OW, K), (0, 0), grid, some,
                 line_of(z), z_strides, line_of(patch),
             )  # fmt: skip
             for position in range(n * n):
@@ -120,11 +120,11 @@ def _transforms(start, stop, form, m, x, gy, shape, origin, grid, tiles, v, z):
         t = task * TILES
         some = first + t, min(TILES, count - t)
         to_positions(
-            form, INPUT, m, n, x, (H, W, C), origin, grid, some,
+            form, INPUT, (m, 3, n), x, (H, W, C), origin, grid, some,
             v + t * v_row, (v_row, chunk * v_row, 0), line_of(patch),
         )  # fmt: skip
         to_positions(
-            form, GRADIENT, m, m, gy, (OH, OW, K), (0, 0), grid, some,
+            form, GRADIENT, (m, 3, m), gy, (OH, OW, K), (0, 0), grid, some,
             z + t * width * item, z_strides, line_of(patch),
         )  # fmt: skip
 
@@ -175,7 +175,7 @@ def _taps(start, stop, form, m, sums, shape, gw):
         count = min(16, C - c0)
         row, position = count * width * item, panels * C * width * item
         transform(
-            form, TAP, m, sums + (p * C + c0) * width * item, n * position, position, vector,
+            form, TAP, m, 3, sums + (p * C + c0) * width * item, n * position, position, vector,
             line_of(taps), 3 * row, row, vector, row // vector, 0, 0,
         )  # fmt: skip
         unpack_block(

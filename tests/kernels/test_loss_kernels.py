@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from geometries import array, check_close, inner
+from geometries import array, channels_last, check_close, inner
 from minifcn.kernels import cpu, reference
+from minifcn.kernels.cpu import layout
 
 KINDS = (np.uint8, np.int32, np.int64, np.uint16)
 
@@ -93,6 +94,43 @@ def test_gradient_is_the_derivative(backend):
         slope = (loss(scores + h * direction) - loss(scores - h * direction)) / (2 * h)
         size = max(1e-3, inner(abs(gscores), abs(direction)))
         assert abs(slope - inner(gscores, direction)) <= 1e-6 * size, scores.shape
+
+
+@pytest.mark.parametrize("K", [1, 2, 7, 8, 9, 16, 21, 60])
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (8, 8), (9, 15)])
+def test_numbers_of_classes_and_pixels(K, size, dtype):
+    """Beside those of vectors and of the tiles of 64 pixels; any strides give the same bits."""
+    rng = np.random.default_rng(5)
+    scores, labels = array(rng, (2, K, *size)), rng.integers(0, K, (2, *size))
+    expected = reference.cross_entropy(scores, labels, None, 255)
+    scale = array(rng, labels.shape)
+    gscores = reference.cross_entropy_grad(scores, labels, expected[1], scale, 255)
+    scores, scale = scores.astype(dtype), scale.astype(dtype)
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    losses, lse = cpu.cross_entropy(scores, labels, None, 255)
+    check_close(losses, expected[0], tolerance)
+    check_close(lse, expected[1], tolerance)
+    ours = cpu.cross_entropy_grad(scores, labels, lse, scale, 255)
+    check_close(ours, gscores, tolerance)
+    for same in (channels_last(scores), scores[..., ::-1].copy()[..., ::-1]):
+        assert np.array_equal(cpu.cross_entropy(same, labels, None, 255)[1], lse)
+        assert np.array_equal(cpu.cross_entropy_grad(same, labels, lse, scale, 255), ours)
+
+
+def test_layout():
+    """The gradient has channels last, and scores that have them are not copied, also where all
+    pixels are one axis."""
+    scores = channels_last(array(np.random.default_rng(6), (2, 5, 6, 7)))
+    labels = np.zeros((2, 6, 7), np.uint8)
+    _, lse = cpu.cross_entropy(scores, labels, None, 255)
+    gscores = cpu.cross_entropy_grad(scores, labels, lse, lse, 255)
+    assert layout.is_channels_last(gscores)
+    flat = scores.reshape(2, 5, 42, 1)
+    assert np.shares_memory(flat, scores)
+    assert np.shares_memory(layout.nhwc(flat), scores)
+    gflat = cpu.cross_entropy_grad(flat, *(a.reshape(2, 42, 1) for a in (labels, lse, lse)), 255)
+    assert np.array_equal(gflat.reshape(scores.shape), gscores)
+    assert np.shares_memory(gflat, gflat.reshape(scores.shape))
 
 
 def test_float32_exponential_and_logarithm():

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from geometries import check_adjoint, check_close, inner, upsamplings
-from minifcn.kernels import reference
+from geometries import array, channels_last, check_adjoint, check_close, inner, upsamplings
+from minifcn.kernels import cpu, reference
+from minifcn.kernels.cpu import layout
 from minifcn.kernels.filters import bilinear_filter, triangle
 
 DOUBLE = (1, 4), (1, 2), (0, 1)  # kernel size, stride, padding
@@ -92,3 +93,34 @@ def test_gradient_is_adjoint(backend):
             abs(gy), backend.upsample_bilinear(abs(x), *geometry.window, geometry.output_size)
         )
         check_adjoint(inner(gy, y), inner(gx, x), scale, geometry)
+
+
+def test_every_number_of_channels(dtype):
+    """From below one vector to beyond four; any strides give the same bits."""
+    rng = np.random.default_rng(4)
+    window = (5, 4), (3, 2), (1, 1)
+    for channels in range(1, 71):
+        x, gy = array(rng, (1, channels, 3, 4), dtype), array(rng, (1, channels, 9, 8), dtype)
+        y = cpu.upsample_bilinear(x, *window, (9, 8))
+        gx = cpu.upsample_bilinear_grad(gy, (3, 4), *window)
+        tolerance = 8 * np.finfo(dtype).eps
+        check_close(y, reference.upsample_bilinear(x, *window, (9, 8)), tolerance, channels)
+        expected = reference.upsample_bilinear_grad(gy, (3, 4), *window)
+        check_close(gx, expected, tolerance, channels)
+        assert layout.is_channels_last(y)
+        assert layout.is_channels_last(gx)
+        x, gy = channels_last(x), gy[:, ::-1].copy()[:, ::-1]
+        assert np.array_equal(cpu.upsample_bilinear(x, *window, (9, 8)), y)
+        assert np.array_equal(cpu.upsample_bilinear_grad(gy, (3, 4), *window), gx)
+
+
+def test_not_a_number(backend, dtype):
+    """NaN and infinity go where their pixel goes, and nowhere near the neighbours' outputs."""
+    x = np.zeros((1, 9, 1, 8), dtype)
+    x[0, 2, 0, 3], x[0, 4, 0, 3] = np.nan, np.inf
+    if backend is reference:
+        pytest.skip("a matrix product multiplies infinity by 0")
+    y = backend.upsample_bilinear(x, *DOUBLE, (1, 16))[0, :, 0]
+    assert np.array_equal(np.flatnonzero(np.isnan(y[2])), [5, 6, 7, 8])
+    assert np.array_equal(np.flatnonzero(np.isinf(y[4])), [5, 6, 7, 8])
+    assert np.isfinite(y[[0, 1, 3, 5, 6, 7, 8]]).all()

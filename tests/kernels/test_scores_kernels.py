@@ -1,0 +1,196 @@
+"""Loss, its gradient and the label map straight from coarse scores (cpu backend only)."""
+
+import numpy as np
+import pytest
+from geometries import array, channels_last, check_close, inner
+from minifcn.kernels import cpu, reference
+from minifcn.kernels.cpu import layout, scores
+
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
+DOUBLE = (1, 4), (1, 2), (0, 1)  # kernel size, stride, padding
+
+
+def test_exact(dtype):
+    """Two classes at two coarse pixels, doubled, without the first and the last fine pixel.
+
+    The scores of class 0 are the logarithms of 1 and 3 at weights (3/4, 1/4) and (1/4, 3/4), those
+    of class 1 are 0; the first pixel is ignored in the gradient.
+    """
+    x = np.array([[0, np.log(3)], [0, 0]], dtype).reshape(1, 2, 1, 2)
+    labels, weight = np.array([[[0, 1]]]), np.array([1, 2], dtype)
+    eps, odds = np.finfo(dtype).eps, 3 ** np.array([0.25, 0.75])
+    losses, lse = scores.upsample_cross_entropy(x, *DOUBLE, (0, 1), labels, weight, 255)
+    assert losses.dtype == lse.dtype == dtype
+    check_close(lse, [[np.log(1 + odds)]], 4 * eps)
+    check_close(
+        losses, [[[np.log(1 + odds[0]) - np.log(odds[0]), 2 * np.log(1 + odds[1])]]], 9 * eps
+    )
+
+    labels[0, 0, 0] = 255
+    scale = np.array([[[7, 4]]], dtype)
+    gx = scores.upsample_cross_entropy_grad(x, *DOUBLE, (0, 1), labels, lse, scale, 255)
+    assert gx.dtype == dtype
+    share = odds[1] / (1 + odds[1])
+    expected = np.array([4 * share, -4 * share])[:, None] * [0.25, 0.75]
+    check_close(gx[0, :, 0], expected, 8 * eps)
+
+    best = scores.argmax_upsampled(x, *DOUBLE, (0, 1), (1, 2))
+    assert best.dtype == np.int64
+    assert np.array_equal(best, [[[0, 0]]])
+    best = scores.argmax_upsampled(-x, *DOUBLE, (0, 0), (1, 4))
+    assert np.array_equal(best, [[[0, 1, 1, 1]]])
+
+
+def test_equals_the_pieces(dtype):
+    """Upsampling, crop and loss of the reference, in float64."""
+    tolerance = TOLERANCE[dtype.name]
+    for x, window, offset, labels, weight, scale, ignore in _cases(seed=1):
+        context = x.shape, window, offset, labels.shape
+        fine, grown = _fine(x, window, offset, labels.shape[1:])
+        expected = reference.cross_entropy(fine, labels, weight, ignore)
+        g = reference.cross_entropy_grad(fine, labels, expected[1], scale, ignore)
+        gx = reference.upsample_bilinear_grad(_uncropped(g, grown, offset), x.shape[2:], *window)
+        low, scale = x.astype(dtype), scale.astype(dtype)
+        weight = None if weight is None else weight.astype(dtype)
+        actual = scores.upsample_cross_entropy(low, *window, offset, labels, weight, ignore)
+        for a, e in zip(actual, expected, strict=True):
+            assert a.dtype == dtype
+            check_close(a, e, tolerance, *context)
+        actual = scores.upsample_cross_entropy_grad(
+            low, *window, offset, labels, actual[1], scale, ignore
+        )
+        assert actual.dtype == dtype
+        assert layout.is_channels_last(actual)
+        check_close(actual, gx, tolerance, *context)
+
+
+def test_gradient_is_the_derivative():
+    for x, window, offset, labels, weight, upstream, ignore in _cases(seed=2, count=40):
+        weight = np.ones(x.shape[1]) if weight is None else weight
+        rest = *window, offset, labels
+
+        def loss(x, rest=(*rest, weight, ignore), upstream=upstream):
+            return inner(upstream, scores.upsample_cross_entropy(x, *rest)[0])
+
+        _, lse = scores.upsample_cross_entropy(x, *rest, weight, ignore)
+        scale = upstream * weight[np.where(labels == ignore, 0, labels)]
+        gx = scores.upsample_cross_entropy_grad(x, *rest, lse, scale, ignore)
+        direction = np.random.default_rng(3).uniform(-1, 1, x.shape)
+        h = 1e-4
+        slope = (loss(x + h * direction) - loss(x - h * direction)) / (2 * h)
+        size = max(1e-3, inner(abs(gx), abs(direction)))
+        assert abs(slope - inner(gx, direction)) <= 1e-6 * size, (x.shape, window, offset)
+
+
+def test_label_map(dtype):
+    """The class that wins, wherever it wins by more than rounding."""
+    for x, window, offset, labels, *_ in _cases(seed=4):
+        size = labels.shape[1:]
+        fine, _ = _fine(x, window, offset, size)
+        best = scores.argmax_upsampled(x.astype(dtype), *window, offset, size)
+        assert best.shape == labels.shape
+        won = np.take_along_axis(fine, best[:, None], axis=1)[:, 0]
+        margin = 1e-5 * abs(x).max() if dtype == np.float32 else 1e-13 * abs(x).max()
+        assert np.all(won >= fine.max(axis=1) - margin), (x.shape, window, offset)
+
+
+def test_label_map_of_equal_scores(dtype):
+    """The first maximum wins, the first NaN before every number, as with numpy.argmax."""
+    rng = np.random.default_rng(5)
+    x = rng.integers(0, 3, (2, 11, 13, 70)).astype(dtype)
+    x[rng.random(x.shape) < 0.05] = np.nan
+    same = (1, 1), (1, 1), (0, 0)
+    best = scores.argmax_upsampled(x, *same, (0, 0), (13, 70))
+    assert np.array_equal(best, x.argmax(axis=1))
+    best = scores.argmax_upsampled(x, *same, (2, 3), (9, 66))
+    assert np.array_equal(best, x.argmax(axis=1)[:, 2:11, 3:69])
+
+
+def test_ignored_pixels(dtype):
+    """A map with every pixel ignored has no loss and no gradient, whatever the scale."""
+    x = array(np.random.default_rng(6), (1, 5, 3, 4), dtype)
+    window = (4, 4), (2, 2), (1, 1)
+    labels = np.full((1, 6, 8), 3, np.uint8)
+    losses, lse = scores.upsample_cross_entropy(x, *window, (0, 0), labels, None, 3)
+    scale = np.full(labels.shape, np.inf, dtype)
+    gx = scores.upsample_cross_entropy_grad(x, *window, (0, 0), labels, lse, scale, 3)
+    assert not losses.any()
+    assert not gx.any()
+    assert np.isfinite(lse).all()
+
+
+@pytest.mark.parametrize("K", [3, 21])
+def test_any_strides_and_any_number_of_threads(K, dtype):
+    """Bit for bit."""
+    rng = np.random.default_rng(7)
+    x = array(rng, (2, K, 23, 19), dtype)
+    labels = rng.integers(0, K, (2, 150, 131))
+    scale = array(rng, labels.shape, dtype)
+    window, offset = ((16, 16), (8, 8), (0, 0)), (19, 11)
+
+    def everything(x):
+        losses, lse = scores.upsample_cross_entropy(x, *window, offset, labels, None, 1)
+        gx = scores.upsample_cross_entropy_grad(x, *window, offset, labels, lse, scale, 1)
+        return losses, lse, gx, scores.argmax_upsampled(x, *window, offset, labels.shape[1:])
+
+    before = cpu.get_num_threads()
+    try:
+        cpu.set_num_threads(1)
+        expected = everything(x)
+        for n in (1, 2, 5):
+            cpu.set_num_threads(n)
+            for same in (x, channels_last(x), x[:, ::-1].copy()[:, ::-1]):
+                for a, e in zip(everything(same), expected, strict=True):
+                    assert np.array_equal(a, e), n
+    finally:
+        cpu.set_num_threads(before)
+
+
+def _cases(seed: int, count: int = 100):
+    """x, window, offset, labels, weight or None, upstream gradient and ignore_index.
+
+    Strides and kernels as in the nets and others; crops that leave a part of the upsampled map.
+    """
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        N, K, h, w = (int(n) for n in rng.integers((1, 1, 1, 1), (3, 23, 9, 12)))
+        stride = tuple(int(n) for n in rng.integers(1, 10, 2))
+        kernel = tuple(2 * s - int(rng.integers(0, 2)) for s in stride)
+        if rng.random() < 0.3:
+            kernel = tuple(int(n) for n in rng.integers(1, 12, 2))
+        window = kernel, stride, (0, 0)
+        grown = _grown((h, w), window)
+        offset = tuple(int(rng.integers(0, max(1, n // 2))) for n in grown)
+        size = tuple(int(rng.integers(1, n - o + 1)) for n, o in zip(grown, offset, strict=True))
+        padding = tuple(int(rng.integers(0, o + 1)) for o in offset)
+        window = kernel, stride, padding
+        offset = tuple(o - p for o, p in zip(offset, padding, strict=True))
+        kind = rng.choice((np.uint8, np.int32, np.int64))
+        ignore = int(rng.choice([255, K - 1])) if kind == np.uint8 else -1
+        labels = rng.integers(0, K, (N, *size))
+        labels[rng.random(labels.shape) < 0.2] = ignore
+        x = rng.uniform(0.1, 10) * array(rng, (N, K, h, w), last=rng.random() < 0.5)
+        weight = rng.uniform(0.1, 3, K) if rng.random() < 0.5 else None
+        yield x, window, offset, labels.astype(kind), weight, array(rng, labels.shape), ignore
+
+
+def _grown(size, window):
+    """The size of the whole upsampled map."""
+    axes = zip(size, *window, strict=True)
+    return tuple((n - 1) * s - 2 * p + k for n, k, s, p in axes)
+
+
+def _fine(x, window, offset, size):
+    """The cropped fine scores, and the size before the crop, made large enough for it."""
+    (top, left), (H, W) = offset, size
+    grown = _grown(x.shape[2:], window)
+    grown = max(grown[0], top + H), max(grown[1], left + W)
+    y = reference.upsample_bilinear(x, *window, grown)
+    return y[:, :, top : top + H, left : left + W], grown
+
+
+def _uncropped(g, grown, offset):
+    (top, left), (H, W) = offset, g.shape[2:]
+    whole = np.zeros((*g.shape[:2], *grown))
+    whole[:, :, top : top + H, left : left + W] = g
+    return whole

@@ -1,0 +1,96 @@
+"""All parameters of a net in one call of the cpu backend, and weights of any strides."""
+
+import numpy as np
+import pytest
+from geometries import array, channels_last
+from minifcn.kernels import cpu, reference
+from minifcn.kernels.cpu import solver
+from minifcn.kernels.cpu.solver import BLOCK
+
+SHAPES = (5,), (4, 3, 3, 2), (BLOCK,), (0, 3), (2, BLOCK + 1), (), (3 * BLOCK - 1,)
+
+
+def _parameters(rng, dtype, arrays: int):
+    """Arrays of every shape: w, g and the states, of which the last is not negative."""
+    for shape in SHAPES:
+        made = [np.asarray(array(rng, shape, dtype)) for _ in range(arrays)]
+        np.abs(made[-1], out=made[-1])
+        yield made
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_all_at_once(threads, dtype):
+    """Bit for bit what one call for each parameter gives, each with its own constants."""
+    rng, before = np.random.default_rng(1), cpu.get_num_threads()
+    sgd = [(*p, *rng.uniform(0, 1, 3)) for p in _parameters(rng, dtype, 3)]
+    adamw = [(*p, *rng.uniform(0.1, 0.9, 5), 7) for p in _parameters(rng, dtype, 4)]
+    kept = [[np.copy(a) for a in p] for p in (*sgd, *adamw)]
+    alone = [[np.copy(a) if isinstance(a, np.ndarray) else a for a in p] for p in (*sgd, *adamw)]
+    try:
+        cpu.set_num_threads(threads)
+        solver.sgd_steps(sgd)
+        solver.adamw_steps(adamw)
+        cpu.set_num_threads(1)
+        for p in alone:
+            (cpu.sgd_step if len(p) == 6 else cpu.adamw_step)(*p)
+    finally:
+        cpu.set_num_threads(before)
+    for p, q, old in zip((*sgd, *adamw), alone, kept, strict=True):
+        for a, b in zip(p, q, strict=True):
+            assert np.array_equal(a, b)
+        assert np.array_equal(p[1], old[1])  # the gradient
+        assert p[0].size == 0 or not np.array_equal(p[0], old[0])
+
+
+def test_nothing_to_do():
+    solver.sgd_steps([])
+    solver.adamw_steps([])
+
+
+def test_two_types_at_once():
+    w, v = np.ones(3, np.float32), np.ones(2)
+    g, h = np.ones(3, np.float32), np.ones(2)
+    solver.sgd_steps([(w, g, np.zeros_like(w), 0.5, 0, 0), (v, h, np.zeros_like(v), 0.25, 0, 0)])
+    assert w.tolist() == [0.5] * 3
+    assert v.tolist() == [0.75] * 2
+
+
+def test_weights_of_any_strides(dtype):
+    """Dense and alike, dense and different, with gaps, backwards, another type of gradient."""
+    rng = np.random.default_rng(2)
+    layouts = (
+        lambda a: a.copy(),
+        channels_last,
+        lambda a: np.asfortranarray(a),
+        lambda a: np.repeat(a, 2, axis=3)[..., ::2],
+        lambda a: a[:, ::-1].copy()[:, ::-1],
+    )
+    start = array(rng, (3, 6, 5, 3, 2), dtype)
+    expected = [a.copy() for a in start]
+    reference.sgd_step(*expected, 0.5, 0.25, 0.125)
+    for kinds in np.ndindex(5, 5, 5):
+        w, g, v = (layouts[k](a) for k, a in zip(kinds, start, strict=True))
+        strides = w.strides, v.strides
+        cpu.sgd_step(w, g, v, 0.5, 0.25, 0.125)
+        assert (w.strides, v.strides) == strides
+        for a, e in zip((w, g, v), expected, strict=True):
+            assert np.allclose(a, e, rtol=0, atol=16 * np.finfo(dtype).eps), kinds
+    w, v = start[0].copy(), start[2].copy()
+    cpu.sgd_step(w, start[1].astype(np.float64), v, 0.5, 0.25, 0.125)
+    assert np.allclose(w, expected[0], rtol=0, atol=16 * np.finfo(dtype).eps)
+
+
+def test_equal_layouts_are_not_copied(dtype):
+    w = channels_last(array(np.random.default_rng(3), (4, 5, 1, 3), dtype))
+    flat = solver._flat((w, np.zeros_like(w)))
+    assert all(a.flags.c_contiguous and a.ndim == 1 for a in flat)
+    assert np.shares_memory(flat[0], w)
+    assert np.array_equal(flat[0], w.ravel(order="K"))
+
+
+def test_a_read_only_weight_is_refused(dtype):
+    w, g, v = np.ones((3, 4), dtype)
+    w.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        cpu.sgd_step(w, g, v, 0.1, 0.9, 0.0)
+    assert v.tolist() == [1] * 4
