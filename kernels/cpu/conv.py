@@ -9,7 +9,8 @@ This file turns each into correlations on channels-last maps and says which algo
     conv2d_grad_weight   a correlation of x with gy
 
     direct               the micro-kernel around the map, for any window (direct.py, gradient.py)
-    winograd             3x3 windows, stride and dilation 1, enough channels (winograd.py)
+    winograd             windows of 3x3, 5x5 and 7x7 at stride and dilation 1 and with enough
+                         channels (winograd.py; winograd_panels.py where filters outweigh the map)
 
 Nothing is ever laid out as columns. ``set_algorithm`` forces one of the two; "auto" takes
 Winograd's where it was measured to be faster: see ``_winograd``.
@@ -20,25 +21,25 @@ from math import gcd
 import numpy as np
 
 from ..shapes import conv_size
-from . import direct, gradient, layout, winograd, winograd_gradient
+from . import direct, gradient, layout, winograd, winograd_gradient, winograd_panels
+from .memo import remembered
 
 Pair = tuple[int, int]
 
 ALGORITHMS = ("auto", "direct", "winograd")
+TILES = {3: 4, 5: 4, 7: 2}  # taps: outputs of a tile of Winograd's algorithm
 _algorithm = "auto"
 
 
 def set_algorithm(name: str) -> None:
-    """"auto", "direct", or "winograd" wherever its form allows it."""
+    """ "auto", "direct", or "winograd" wherever its form allows it."""
     global _algorithm
     if name not in ALGORITHMS:
         raise ValueError(f"algorithm {name!r} is none of {', '.join(ALGORITHMS)}")
     _algorithm = name
 
 
-def conv2d(
-    x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu: bool = False
-):
+def conv2d(x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu: bool = False):
     """y[n,k,oh,ow] = b[k] + sum over c, i, j of w[k,c,i,j] * x[n,c,oh*SH-PH+i*DH,ow*SW-PW+j*DW].
 
     x (N, C, H, W), w (K, C/groups, KH, KW), b (K,) or None; returns y (N, K, OH, OW), or max(y, 0)
@@ -48,8 +49,8 @@ def conv2d(
     axes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
     y = layout.empty((N, K, *(conv_size(*axis) for axis in axes)), x.dtype)
     origin = tuple(-p for p in padding)
-    w = w.reshape(groups, K // groups, *w.shape[1:])
-    _correlate(_dense_channels(x), w, y, b, origin, stride, dilation, relu)
+    filters = w.reshape(groups, K // groups, *w.shape[1:])
+    _correlate(_dense_channels(x), filters, y, b, origin, stride, dilation, relu, keep=w)
     return y
 
 
@@ -90,8 +91,11 @@ def conv2d_grad_weight(
     K, C = gy.shape[1], x.shape[1]
     gw = np.empty((groups, K // groups, C // groups, *kernel_size), gy.dtype)
     x, gy, origin = _dense_channels(x), _dense_channels(gy), tuple(-p for p in padding)
-    if _winograd(gw, gy.shape, tuple(stride), tuple(dilation)):
-        winograd_gradient.correlate_weights(x, gy, gw, origin=origin)
+    m = _winograd(gw, gy.shape, tuple(stride), tuple(dilation))
+    if m and _outweighs(gw, gy.shape):
+        winograd_panels.correlate_weights(x, gy, gw, origin=origin, m=m)
+    elif m:
+        winograd_gradient.correlate_weights(x, gy, gw, origin=origin, m=m)
     else:
         gradient.correlate_weights(x, gy, gw, origin=origin, step=stride, dilation=dilation)
     return gw.reshape(K, C // groups, *kernel_size)
@@ -119,28 +123,46 @@ def _phase(start: int, s: int, p: int, d: int, k: int) -> tuple[slice, int, int]
     return slice(taps[-1], end if end >= 0 else None, -apart), first, apart * d // s
 
 
-def _correlate(x, w, y, b, origin: Pair, step: Pair, dilation: Pair, relu: bool) -> None:
+def _correlate(
+    x, w, y, b, origin: Pair, step: Pair, dilation: Pair, relu: bool, keep=None
+) -> None:
+    """y from x and w by the algorithm that is faster. keep: the weights as an array of their own,
+    whose transform may be kept."""
     if b is not None:
         b = np.ascontiguousarray(b)
-    if _winograd(w, y.shape, tuple(step), tuple(dilation)):
-        winograd.correlate(x, w, y, b, origin=origin, relu=relu)
+    m = _winograd(w, y.shape, tuple(step), tuple(dilation))
+    if m and _outweighs(w, y.shape):
+        winograd_panels.correlate(x, w, y, b, origin=origin, relu=relu, m=m)
+    elif m:
+        transformed = None
+        if keep is not None:
+            transformed = remembered(keep, m, lambda: winograd.transform_filters(w, m))
+        settings = {"origin": origin, "relu": relu, "m": m}
+        winograd.correlate(x, w, y, b, **settings, transformed=transformed)
     else:
         settings = {"origin": tuple(origin), "step": tuple(step), "dilation": tuple(dilation)}
         direct.correlate(x, w, y, b, **settings, relu=relu)
 
 
-def _winograd(w, output_shape, step: Pair, dilation: Pair) -> bool:
-    """Whether Winograd's algorithm runs this: where it can, and saves time.
+def _winograd(w, output_shape, step: Pair, dilation: Pair) -> int:
+    """The tile size of Winograd's algorithm, or 0 where it cannot run this or saves no time.
 
     Measured: with 16 channels or filters its transforms cost as much as its products save, and
     maps smaller than a few tiles leave most of a block empty.
     """
     G, K, C, KH, KW = w.shape
-    if _algorithm == "direct" or (G, KH, KW) != (1, 3, 3) or step != (1, 1) or dilation != (1, 1):
-        return False
-    if not winograd.fits(w):
-        return False
-    if _algorithm == "winograd":
-        return True
+    if _algorithm == "direct" or G > 1 or KH != KW or KH not in TILES:
+        return 0
+    if step != (1, 1) or dilation != (1, 1) or not winograd.fits(w):
+        return 0
     N, _, OH, OW = output_shape
-    return w.dtype == np.float32 and min(K, C) >= 32 and N * OH * OW >= 256
+    worth = w.dtype == np.float32 and min(K, C) >= 32 and N * OH * OW >= 256
+    return TILES[KH] if worth or _algorithm == "winograd" else 0
+
+
+def _outweighs(w, output_shape) -> bool:
+    """Whether transformed filters would be larger than all tiles transformed."""
+    _, K, C, KH, _ = w.shape
+    N, _, OH, OW = output_shape
+    m = TILES[KH]
+    return KH > 3 or K * C > N * (OH // m) * (OW // m) * (C + K)

@@ -24,14 +24,15 @@ How the work is cut depends on shapes alone, and so does the order in which a su
 results do not depend on the number of threads.
 """
 
-import numpy as np
+from math import ceil
 
 from .compile import kernel
 from .frame import copy_frame, framed, reach
 from .packing import pack, pack_block, panels_of, width_of
 from .threads import parallel_for
-from .tile import ACCUMULATE, RELU, ROWS, tile
-from .vectors import itemsize, kind, line_of, move, panel_width, tile_rows
+from .tile import ACCUMULATE, RELU, ROWS, heights, tiles
+from .vectors import itemsize, kind, move, panel_width, tile_rows
+from .workspace import carve
 
 Pair = tuple[int, int]
 
@@ -58,7 +59,7 @@ def correlate(
     panels = -(-K // width)
     panel = C * KH * KW * width * item
     blocks = -(-panel // PANEL)
-    block = -(-(-(-C // blocks)) // 16) * 16 if blocks > 1 else C
+    block = ceil(C / blocks / 16) * 16 if blocks > 1 else C
 
     first, last, padded = reach((H, W), (OH, OW), (KH, KW), origin, step, dilation)
     whole = panel >= PANEL and panels * G >= TASKS // 2
@@ -66,7 +67,7 @@ def correlate(
         x, origin = framed(form, x, first, last), (0, 0)
         (H, W), padded = x.shape[2:], False
     sizes = [OH, OW, OW]  # rows, pixels of a row, pixels of the last row
-    where = [s for i, s in enumerate(x.strides) if i != 1], [s for i, s in enumerate(y.strides) if i != 1]
+    where = [[a.strides[i] for i in (0, 2, 3)] for a in (x, y)]
     if KH == KW == 1 and not padded and origin == (0, 0) and _is_run(x, step, y) and _is_run(y):
         pixels = N * OH * OW
         N, sizes = 1, [-(-pixels // FLAT), FLAT, pixels - (-(-pixels // FLAT) - 1) * FLAT]
@@ -75,7 +76,7 @@ def correlate(
         for strides in where:
             strides[0], strides[1] = 0, sizes[1] * strides[2]
         OH = sizes[0]
-    row = (last[1] - first[1]) * G * C * item if OW == sizes[1] else sizes[1] * G * C * item
+    row = (last[1] - first[1]) * G * C * item if sizes[1] == OW else sizes[1] * G * C * item
     rows = max(1, (STRIP // row - (KH - 1) * dilation[0]) // step[0])
     rows = OH if whole else min(rows, max(1, -(-N * OH // TASKS)))
     strips = -(-OH // rows)
@@ -91,10 +92,16 @@ def correlate(
         0 if packed is None else packed.ctypes.data,
         0 if biases is None else biases.ctypes.data,
     )
+    seen = (rows - 1) * step[0] + (KH - 1) * dilation[0] + 1
+    places, room = carve(
+        seen * (last[1] - first[1]) * G * C * item if padded else 0,  # the strip with its border
+        sizes[1] * width * item if K % width else 0,  # a row of tiles that do not fill their panel
+        KH * KW * block * width * item if whole else 0,  # a panel
+    )
     parallel_for(
         _correlate,
         tasks * parts,
-        *(form, parts, strips, rows, whole),
+        *(places, form, parts, strips, rows, whole),
         *place,
         (N, H, W, *sizes),
         (G, K, C, KH, KW, block),
@@ -102,6 +109,7 @@ def correlate(
         (first[1], last[1]) if padded else (0, 0),
         RELU if relu else 0,
         work=N * sizes[0] * sizes[1] * G * K * C * KH * KW * 2 // FLOPS // (tasks * parts),
+        room=room,
     )
 
 
@@ -115,7 +123,7 @@ def _is_run(x, step: Pair = (1, 1), like=None) -> bool:
 
 @kernel()
 def _correlate(
-    start, stop, form, parts, strips, rows, whole,
+    start, stop, room, places, form, parts, strips, rows, whole,
     x, y, w, packed, biases, sizes, shape, window, columns, flags,
 ):  # fmt: skip
     """Tasks (strip, part): see the module. x, y: address and distances of images, rows, pixels."""
@@ -125,11 +133,8 @@ def _correlate(
     panels = -(-K // width)
     panel_bytes = C * KH * KW * width * item
     left, right = columns
-    seen_rows = (rows - 1) * SH + (KH - 1) * DH + 1
     pixel = G * C * item
-    frame = np.empty(seen_rows * (right - left) * pixel + 64, np.uint8)
-    edge = np.empty(high * width * item + 64, np.uint8)  # a tile that does not fill its panel
-    own = np.empty((block * KH * KW * width * item if packed == 0 else 0) + 64, np.uint8)
+    frame, edge, own = room + places[0], room + places[1], room + places[2]
     for task in range(start, stop):
         strip, part = task // parts, task % parts
         n0, n1, r0, r1 = 0, N, 0, OH
@@ -143,10 +148,10 @@ def _correlate(
             count = (r1 - 1 - r0) * SH + (KH - 1) * DH + 1
             copy_frame(
                 (x[0] + n0 * x_n, x_h, x_w), (H, W, pixel),
-                (h, left), (count, right - left), line_of(frame),
+                (h, left), (count, right - left), frame,
             )  # fmt: skip
             x_n, x_h, x_w = 0, (right - left) * pixel, pixel
-            source = line_of(frame) - r0 * SH * x_h
+            source = frame - r0 * SH * x_h
         for p in range(G * panels * part // parts, G * panels * (part + 1) // parts):
             g, k0 = p // panels, p % panels * width
             filters = min(width, K - k0)
@@ -154,9 +159,10 @@ def _correlate(
                 c1 = min(c0 + block, C)
                 b = packed + p * panel_bytes + c0 * KH * KW * width * item
                 if packed == 0:
-                    b = line_of(own)
+                    b = own
                     pack_block(form, w, g, (k0, filters), (c0, c1), (KH, KW), b)
-                run, inner = c1 - c0, KW
+                depth = c1 - c0
+                run, inner = depth, KW
                 if DW == 1 and run * item == x_w:  # the channels of the next pixel follow
                     run, inner = run * KW, 1
                 what = (flags if c1 == C else 0) | (ACCUMULATE if c0 > 0 else 0)
@@ -164,24 +170,28 @@ def _correlate(
                 for n in range(n0, n1):
                     for r in range(r0, r1):
                         pixels = OW if r < OH - 1 else OW_last
-                        tiles = -(-pixels // high)
-                        for t in range(tiles):
-                            q, end = pixels * t // tiles, pixels * (t + 1) // tiles
-                            a = source + n * x_n + r * SH * x_h + q * SW * x_w
-                            a += (g * C + c0) * item
-                            c = y[0] + n * y[1] + r * y[2] + q * y[3] + (g * K + k0) * item
-                            to, apart = c, y[3]
-                            if filters < width:
-                                to, apart = line_of(edge), width * item
-                                if c0 > 0:
-                                    for m in range(end - q):
-                                        move(to + m * apart, c + m * y[3], filters * item)
-                            tile(
-                                form, ROWS, end - q,
-                                a, SW * x_w, 0, DW * x_w, DH * x_h,
-                                b, 0, (c1 - c0) * width * item, KW * (c1 - c0) * width * item,
-                                run, inner, KH, to, apart, bias, what,
-                            )  # fmt: skip
-                            if filters < width:
-                                for m in range(end - q):
-                                    move(c + m * y[3], to + m * apart, filters * item)
+                        a = source + n * x_n + r * SH * x_h + (g * C + c0) * item
+                        c = y[0] + n * y[1] + r * y[2] + (g * K + k0) * item
+                        to, apart = c, y[3]
+                        if filters < width:
+                            to, apart = edge, width * item
+                            if c0 > 0:
+                                for q in range(pixels):
+                                    move(edge + q * apart, c + q * y[3], filters * item)
+                        low, higher, others = heights(pixels, high)
+                        for height, count, q in (
+                            (low + 1, higher, 0),
+                            (low, others, higher * (low + 1)),
+                        ):
+                            if count > 0:
+                                tiles(
+                                    form, ROWS, height, count,
+                                    a + q * SW * x_w, SW * x_w, 0, DW * x_w, DH * x_h,
+                                    height * SW * x_w,
+                                    b, 0, depth * width * item, KW * depth * width * item,
+                                    run, inner, KH, to + q * apart, apart, height * apart,
+                                    bias, what,
+                                )  # fmt: skip
+                        if filters < width:
+                            for q in range(pixels):
+                                move(c + q * y[3], edge + q * apart, filters * item)

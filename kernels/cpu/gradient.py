@@ -27,8 +27,9 @@ from .compile import kernel
 from .frame import copy_frame, reach
 from .packing import unpack_block, width_of
 from .threads import parallel_for
-from .tile import ACCUMULATE, STEPS, tile
-from .vectors import clear, itemsize, kind, line_of, move, panel_width, tile_rows
+from .tile import ACCUMULATE, STEPS, heights, tiles
+from .vectors import clear, itemsize, kind, move, panel_width, tile_rows
+from .workspace import carve
 
 Pair = tuple[int, int]
 
@@ -73,17 +74,24 @@ def correlate_weights(
     shares = min(strips, -(-TASKS // count))
     parts = gw if shares == 1 else np.empty((shares, *gw.shape), gw.dtype)
     part_strides = (0, *gw.strides) if shares == 1 else parts.strides
+    seen = (strip[0] - 1) * step[0] + (KH - 1) * dilation[0] + 1
+    places, room = carve(
+        seen * (last[1] - first[1]) * block * item if padded else 0,  # x of a strip
+        strip[0] * strip[1] * width * item,  # a panel of its gy
+        group * block * line,  # the sums
+    )
     parallel_for(
         _correlate_weights,
-        *(shares * count, form, shares, blocks, groups, strips, strip, block, group),
+        *(shares * count, places, form, shares, blocks, groups, strips, strip, block, group),
         (x.ctypes.data, *x_strides),
         (gy.ctypes.data, *y_strides),
         (parts.ctypes.data, *part_strides),
-        (N, H, W, OH, OW),
+        (H, W, OH, OW),
         (G, K, C, KH, KW),
         (*origin, *step, *dilation),
         (first[1], last[1]) if padded else (0, 0),
         work=max(1, N * OH * OW * G * K * C * KH * KW * 2 // FLOPS // (shares * count)),
+        room=room,
     )
     if shares > 1:
         np.sum(parts, axis=0, out=gw)
@@ -91,11 +99,11 @@ def correlate_weights(
 
 @kernel()
 def _correlate_weights(
-    start, stop, form, shares, blocks, groups, strips, strip, block, group,
+    start, stop, room, places, form, shares, blocks, groups, strips, strip, block, group,
     x, gy, gw, sizes, shape, window, columns,
 ):  # fmt: skip
     """Tasks (share, group of filters, block of channels, panels): see the module."""
-    (N, H, W, OH, OW), (G, K, C, KH, KW) = sizes, shape
+    (H, W, OH, OW), (G, K, C, KH, KW) = sizes, shape
     h0, w0, SH, SW, DH, DW = window
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
     panels = -(-K // width)
@@ -103,10 +111,7 @@ def _correlate_weights(
     rows, pixels = strip
     across = -(-OW // pixels)
     down = -(-OH // rows)
-    framed = ((rows - 1) * SH + (KH - 1) * DH + 1) * (right - left) * block * item
-    frame = np.empty(framed + 64, np.uint8)
-    panel = np.empty(rows * pixels * width * item + 64, np.uint8)
-    sums = np.empty(group * KH * KW * block * width * item + 64, np.uint8)
+    frame, panel, sums = room + places[0], room + places[1], room + places[2]
     line = width * item
     for task in range(start, stop):
         share, rest = divmod(task, G * blocks * groups)
@@ -126,18 +131,18 @@ def _correlate_weights(
                 copy_frame(
                     (x[0] + n * x[1] + channel, x_h, x_w), (H, W, depth * item),
                     (r0 * SH + h0, left),
-                    ((r1 - 1 - r0) * SH + (KH - 1) * DH + 1, right - left), line_of(frame),
+                    ((r1 - 1 - r0) * SH + (KH - 1) * DH + 1, right - left), frame,
                 )  # fmt: skip
                 x_h, x_w = (right - left) * depth * item, depth * item
-                source = line_of(frame) + q0 * SW * x_w
+                source = frame + q0 * SW * x_w
             # Where the channels of the next column follow, a window's row is one run of channels
             merged = DW == 1 and x_w == depth * item
             wide, turns = (depth * KW, 1) if merged else (depth, KW)
-            tiles = -(-wide // high)
+            low, higher, others = heights(wide, high)
             for p in range(p0, p1):
                 filters = min(width, K - p * width)
                 for r in range(r0, r1):
-                    there = line_of(panel) + (r - r0) * (q1 - q0) * line
+                    there = panel + (r - r0) * (q1 - q0) * line
                     here = gy[0] + n * gy[1] + r * gy[2] + q0 * gy[3] + (g * K + p * width) * item
                     for q in range(q1 - q0):
                         move(there + q * line, here + q * gy[3], filters * item)
@@ -146,17 +151,21 @@ def _correlate_weights(
                 for i in range(KH):
                     for j in range(turns):
                         a = source + i * DH * x_h + j * DW * x_w
-                        c = line_of(sums) + (((p - p0) * KH + i) * KW + j) * depth * line
-                        for t in range(tiles):
-                            z, end = wide * t // tiles, wide * (t + 1) // tiles
-                            tile(
-                                form, STEPS, end - z, a + z * item, 0, SW * x_w, 0, SH * x_h,
-                                line_of(panel), line, 0, (q1 - q0) * line,
-                                q1 - q0, 1, r1 - r0, c + z * line, line, 0,
-                                ACCUMULATE if s > first else 0,
-                            )  # fmt: skip
+                        c = sums + (((p - p0) * KH + i) * KW + j) * depth * line
+                        for height, count, z in (
+                            (low + 1, higher, 0),
+                            (low, others, higher * (low + 1)),
+                        ):
+                            if count > 0:
+                                tiles(
+                                    form, STEPS, height, count,
+                                    a + z * item, 0, SW * x_w, 0, SH * x_h, height * item,
+                                    panel, line, 0, (q1 - q0) * line,
+                                    q1 - q0, 1, r1 - r0, c + z * line, line, height * line, 0,
+                                    ACCUMULATE if s > first else 0,
+                                )  # fmt: skip
         for p in range(p0, p1):
-            here = line_of(sums) + (p - p0) * KH * KW * depth * line
+            here = sums + (p - p0) * KH * KW * depth * line
             there = gw[0] + share * gw[1] + g * gw[2] + p * width * gw[3] + c0 * gw[4]
             unpack_block(
                 form, here, there, (gw[3], gw[4], gw[5], gw[6]),

@@ -48,6 +48,10 @@ KNOWN = (
 )
 
 
+_current: ISA | None = None
+
+
+@cache
 def available() -> tuple[ISA, ...]:
     """What this machine can run, the widest first."""
     import llvmlite.binding
@@ -56,14 +60,20 @@ def available() -> tuple[ISA, ...]:
     return tuple(isa for isa in KNOWN if all(has.get(f, False) for f in isa.features))
 
 
-@cache
-def default() -> ISA:
-    """The one to use: MINIFCN_ISA or the widest. Raises RuntimeError for one that is not here."""
-    wanted, there = os.environ.get("MINIFCN_ISA"), available()
-    if not wanted:
-        return there[0]
-    for isa in there:
-        if isa.name == wanted:
-            return isa
-    names = ", ".join(isa.name for isa in there)
-    raise RuntimeError(f"MINIFCN_ISA={wanted!r}: this machine has {names}")
+def current() -> ISA:
+    """The one in use: the one set, else MINIFCN_ISA, else the widest."""
+    global _current
+    if _current is None:
+        set_isa(os.environ.get("MINIFCN_ISA") or available()[0].name)
+    return _current
+
+
+def set_isa(name: str) -> None:
+    """Use these instructions from here on. Raises RuntimeError for ones that are not here."""
+    global _current
+    for isa in available():
+        if isa.name == name:
+            _current = isa
+            return
+    names = ", ".join(isa.name for isa in available())
+    raise RuntimeError(f"instruction set {name!r}: this machine has {names}")

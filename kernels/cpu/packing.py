@@ -31,7 +31,14 @@ def pack(form, w, block: int):
     packed = aligned((G * panels, C * KH * KW * width), w.dtype)
     where = (w.ctypes.data, *w.strides)
     parallel_for(
-        _pack, G * panels, form, where, (K, C, KH, KW), packed.ctypes.data, block, work=packed[0].size
+        _pack,
+        G * panels,
+        form,
+        where,
+        (K, C, KH, KW),
+        packed.ctypes.data,
+        block,
+        work=packed[0].size,
     )
     return packed
 

@@ -30,45 +30,47 @@ end of an image row can be cut into tiles of nearly equal height.
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 from .vectors import Vectors, shape_of
 
 ROWS, STEPS = 0, 1  # forms
-AHEAD = 64  # steps that a panel is fetched ahead: without, panels from the third level halve the speed
+AHEAD = 64  # steps that a panel is fetched ahead: one from the third level is half as slow without
 ACCUMULATE, RELU = 1, 2  # flags: add to what is in C; end with max(C, 0)
 
 _long, _void = ir.IntType(64), ir.VoidType()
 _ARGUMENTS = (
-    *("a", "a_row", "a_run", "a_inner", "a_outer"),  # address; distances in bytes
+    "count",
+    *("a", "a_row", "a_run", "a_inner", "a_outer", "a_next"),  # address; distances in bytes
     *("b", "b_run", "b_inner", "b_outer"),
     *("run", "inner", "outer"),  # lengths of the loops
-    *("c", "c_row", "bias", "flags"),  # bias: address, or 0 for none
+    *("c", "c_row", "c_next", "bias", "flags"),  # bias: address, or 0 for none
 )
 
 
 @intrinsic(prefer_literal=True)
-def tile(
-    typing, kind, form, rows,
-    a, a_row, a_run, a_inner, a_outer, b, b_run, b_inner, b_outer,
-    run, inner, outer, c, c_row, bias, flags,
+def tiles(
+    typing, kind, form, rows, count,
+    a, a_row, a_run, a_inner, a_outer, a_next, b, b_run, b_inner, b_outer,
+    run, inner, outer, c, c_row, c_next, bias, flags,
 ):  # fmt: skip
-    """Compute one tile of ``rows`` rows, from 1 to as many as the kind has.
+    """Compute ``count`` tiles of ``rows`` rows, which share B and lie a_next and c_next apart.
 
-    kind: see kinds.py; form: the constant ROWS or STEPS. Addresses and distances are in bytes,
-    the loops' lengths at least 1. In the form ROWS a_run and b_run are not read: the next number,
-    and the next row of a panel. In the form STEPS a_row is not read.
+    kind: see vectors.py; form: the constant ROWS or STEPS; rows: from 1 to as many as the kind
+    has. Addresses and distances are in bytes, the loops' lengths at least 1. In the form ROWS
+    a_run and b_run are not read: the next number, and the next row of a panel. In the form STEPS
+    a_row is not read.
     """
-    signature = types.void(kind, form, *[types.int64] * 17)
+    signature = types.void(kind, form, *[types.int64] * 20)
     bits, most, vectors, lanes = shape_of(kind)
 
     def generate(context, builder, signature, arguments):
         rows, *rest = arguments[2:]
-        end = builder.append_basic_block("tile_done")
+        end = builder.append_basic_block("tiles_done")
         switch = builder.switch(rows, end)
-        for count in range(1, most + 1):
-            shape = count, bits, lanes, vectors, form.literal_value
-            switch.add_case(_long(count), block := builder.append_basic_block(f"tile_{count}"))
+        for height in range(1, most + 1):
+            shape = height, bits, lanes, vectors, form.literal_value
+            switch.add_case(_long(height), block := builder.append_basic_block(f"tile_{height}"))
             builder.position_at_end(block)
             builder.call(_tile_function(builder.module, *shape), rest)
             builder.branch(end)
@@ -76,6 +78,26 @@ def tile(
         return context.get_dummy_value()
 
     return signature, generate
+
+
+@register_jitable
+def tile(
+    kind, form, rows, a, a_row, a_run, a_inner, a_outer, b, b_run, b_inner, b_outer,
+    run, inner, outer, c, c_row, bias, flags,
+):  # fmt: skip
+    """One tile: see ``tiles``."""
+    tiles(
+        kind, form, rows, 1, a, a_row, a_run, a_inner, a_outer, 0, b, b_run, b_inner, b_outer,
+        run, inner, outer, c, c_row, 0, bias, flags,
+    )  # fmt: skip
+
+
+@register_jitable
+def heights(rows, most):
+    """How ``rows`` rows are cut into tiles of nearly equal height, at most ``most``: so many of
+    height + 1, then so many of height. Returns (height, number of higher ones, of the others)."""
+    number = -(-rows // most)
+    return rows // number, rows % number, number - rows % number
 
 
 def _tile_function(module, rows: int, bits: int, lanes: int, vectors: int, form: int):
@@ -105,13 +127,28 @@ class _Tile:
         else:
             args["a_row"] = item
         self.rows = [builder.mul(args["a_row"], _long(r)) for r in range(rows)]
+        lines = [builder.mul(args["c_row"], _long(r)) for r in range(rows)]
+        before, body = builder.block, builder.append_basic_block("tile")
+        builder.branch(body)
+        builder.position_at_end(body)
+        left, a, c = (builder.phi(_long) for _ in range(3))
+        for phi, value in ((left, args["count"]), (a, args["a"]), (c, args["c"])):
+            phi.add_incoming(value, before)
         self.c = [
-            builder.add(args["c"], builder.add(builder.mul(args["c_row"], _long(r)), _long(v * emit.size)))
-            for r in range(rows)
+            builder.add(builder.add(c, line), _long(v * emit.size))
+            for line in lines
             for v in range(vectors)
         ]
         totals = [emit.constant(0.0)] * len(self.c)
-        self._finish(self._loop("outer", totals, args["a"], args["b"]))
+        self._finish(self._loop("outer", totals, a, args["b"]))
+        fewer = builder.sub(left, _long(1))
+        onward = fewer, builder.add(a, args["a_next"]), builder.add(c, args["c_next"])
+        for phi, value in zip((left, a, c), onward, strict=True):
+            phi.add_incoming(value, builder.block)
+        done = builder.append_basic_block("done")
+        builder.cbranch(builder.icmp_signed(">", fewer, _long(0)), body, done)
+        builder.position_at_end(done)
+        builder.ret_void()
 
     def _loop(self, level: str, totals, a, b):
         """One of the three nested loops; the accumulators go through all of them."""
@@ -123,12 +160,14 @@ class _Tile:
         builder.position_at_end(body)
         count, here, there = (builder.phi(_long) for _ in range(3))
         sums = [builder.phi(self.emit.type) for _ in totals]
-        for phi, value in zip((count, here, there, *sums), (self.args[level], a, b, *totals), strict=True):
+        phis = count, here, there, *sums
+        for phi, value in zip(phis, (self.args[level], a, b, *totals), strict=True):
             phi.add_incoming(value, before)
         added = self._loop(within, sums, here, there) if within else self._step(sums, here, there)
         left = builder.sub(count, _long(1))
-        onward = builder.add(here, self.args[f"a_{level}"]), builder.add(there, self.args[f"b_{level}"])
-        for phi, value in zip((count, here, there, *sums), (left, *onward, *added), strict=True):
+        steps = self.args[f"a_{level}"], self.args[f"b_{level}"]
+        onward = builder.add(here, steps[0]), builder.add(there, steps[1])
+        for phi, value in zip(phis, (left, *onward, *added), strict=True):
             phi.add_incoming(value, builder.block)
         builder.cbranch(builder.icmp_signed(">", left, _long(0)), body, done)
         builder.position_at_end(done)
@@ -161,10 +200,10 @@ class _Tile:
         totals = self._where(flag(RELU), totals, lambda values: [emit.positive(v) for v in values])
         for total, c in zip(totals, self.c, strict=True):
             emit.store(total, c)
-        builder.ret_void()
 
     def _add_c(self, totals):
-        return [self.builder.fadd(t, self.emit.load(c)) for t, c in zip(totals, self.c, strict=True)]
+        pairs = zip(totals, self.c, strict=True)
+        return [self.builder.fadd(total, self.emit.load(c)) for total, c in pairs]
 
     def _add_bias(self, totals):
         builder, emit = self.builder, self.emit

@@ -25,13 +25,14 @@ from fractions import Fraction
 from functools import cache
 from math import lcm
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from .vectors import Vectors, shape_of
 
-SIZES = ((4, 3), (6, 3), (4, 5), (2, 7))  # outputs m and taps r of a tile that are emitted
+SIZES = ((4, 3), (6, 3), (4, 5), (2, 7))  # outputs m and taps r of a tile: at most eight points
 POINTS = [Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2")]  # and infinity
 
 INPUT, FILTER, OUTPUT, GRADIENT, TAP = range(5)  # what is transformed
@@ -85,32 +86,52 @@ def _inverse(rows):
     return [row[n:] for row in work]
 
 
+@cache
+def tiles_of(m: int, r: int) -> np.ndarray:
+    """The argument of kernels that says how large tiles are: m x m outputs, r x r taps.
+
+    Its type holds the two, as ``vectors.kind`` does, so that only what is used is compiled.
+    """
+    if (m, r) not in SIZES:
+        raise ValueError(f"tiles of {m} outputs and {r} taps are none of {SIZES}")
+    return np.empty(0, [("outputs_taps", np.int8, (m, r))])
+
+
+def _size_of(size) -> tuple[int, int]:
+    return size.dtype.fields["outputs_taps"].type.shape
+
+
+@intrinsic
+def outputs(typing, size):
+    """Outputs of a tile along an axis."""
+    m, _ = _size_of(size)
+    return types.int64(size), lambda *_: _long(m)
+
+
+@intrinsic
+def taps(typing, size):
+    """Taps of a filter along an axis."""
+    _, r = _size_of(size)
+    return types.int64(size), lambda *_: _long(r)
+
+
 @intrinsic(prefer_literal=True)
 def transform(
-    typing, form, what, m, r, source, source_row, source_column, source_next,
+    typing, form, what, size, source, source_row, source_column, source_next,
     target, target_row, target_column, target_next, vectors, bias, flags,
 ):  # fmt: skip
     """target = M source M^T for ``vectors`` vectors one after the other.
 
-    what: a constant, INPUT ... TAP; m, r: one of SIZES. Element (i, j) of the square lies at source +
+    what: a constant, INPUT ... TAP; size: ``tiles_of(m, r)``. Element (i, j) of the square lies at source +
     i*source_row + j*source_column, in bytes; the next vector source_next further. OUTPUT adds the
     bias, one vector for each vector (an address, or 0), and with the flag RELU rectifies.
     """
-    signature = types.void(form, what, *[types.int64] * 13)
+    signature = types.void(form, what, size, *[types.int64] * 11)
     bits, _, _, lanes = shape_of(form)
 
     def generate(context, builder, signature, arguments):
-        m, r, *rest = arguments[2:]
-        end = builder.append_basic_block("transformed")
-        switch = builder.switch(builder.add(builder.mul(m, _long(16)), r), end)
-        for size in SIZES:
-            function = _function(builder.module, what.literal_value, size, bits, lanes)
-            block = builder.append_basic_block("tiles_of_{}_{}".format(*size))
-            switch.add_case(_long(size[0] * 16 + size[1]), block)
-            builder.position_at_end(block)
-            builder.call(function, rest)
-            builder.branch(end)
-        builder.position_at_end(end)
+        shape = what.literal_value, _size_of(size), bits, lanes
+        builder.call(_function(builder.module, *shape), arguments[3:])
         return context.get_dummy_value()
 
     return signature, generate
@@ -139,7 +160,9 @@ def _function(module, what: int, size: tuple[int, int], bits: int, lanes: int):
     columns = []
     for j in range(width):
         start = builder.add(here, builder.mul(s_column, _long(j)))
-        column = [emit.load(builder.add(start, builder.mul(s_row, _long(i)))) for i in range(width)]
+        column = [
+            emit.load(builder.add(start, builder.mul(s_row, _long(i)))) for i in range(width)
+        ]
         columns.append(_apply(emit, matrix, column))
     for i in range(len(matrix)):
         row = _apply(emit, matrix, [column[i] for column in columns])

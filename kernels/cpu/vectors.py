@@ -17,17 +17,20 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from . import isa as _isa
+from . import isa
 
 _SHARED = ("vectors.py", "tile.py", "transforms.py", "packing.py", "frame.py", "winograd.py")
 
 
+def kind(dtype) -> np.ndarray:
+    """The type argument of kernels for this dtype, float32 or float64, and the instruction set in
+    use (isa.py)."""
+    return _kind(np.dtype(dtype), isa.current())
+
+
 @cache
-def kind(dtype, isa: _isa.ISA | None = None) -> np.ndarray:
-    """The type argument of kernels for this dtype (float32 or float64) and instruction set."""
-    isa = isa or _isa.default()
-    dtype = np.dtype(dtype)
-    shape = isa.rows, isa.vectors, isa.lanes(dtype.itemsize)
+def _kind(dtype: np.dtype, which: isa.ISA) -> np.ndarray:
+    shape = which.rows, which.vectors, which.lanes(dtype.itemsize)
     return np.empty(0, [(f"tile_{_stamp():08x}", dtype, shape)])
 
 
@@ -137,9 +140,7 @@ def transpose(typing, kind, source, source_row, targets):
     def generate(context, builder, signature, arguments):
         _, source, row, targets = arguments
         emit, long = Vectors(builder, bits, lanes), ir.IntType(64)
-        rows = [
-            emit.load(builder.add(source, builder.mul(row, long(i)))) for i in range(lanes)
-        ]
+        rows = [emit.load(builder.add(source, builder.mul(row, long(i)))) for i in range(lanes)]
         table = builder.inttoptr(targets, long.as_pointer())
         for i, vector in enumerate(_transposed(emit, rows)):
             emit.store(vector, builder.load(builder.gep(table, [long(i)])))
@@ -248,6 +249,17 @@ def clear(typing, target, size):
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def fetch(typing, address):
+    """Ask for the cache line of an address before it is read."""
+
+    def generate(context, builder, signature, arguments):
+        Vectors(builder, 32, 1).prefetch(arguments[0])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
 
 
 @intrinsic

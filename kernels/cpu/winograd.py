@@ -28,9 +28,10 @@ from .compile import kernel
 from .layout import aligned
 from .packing import pack_block, panels_of, width_of
 from .threads import parallel_for
-from .tile import ROWS, tile
-from .transforms import FILTER, INPUT, OUTPUT, RELU, transform
-from .vectors import line_of, clear, itemsize, kind, lanes, move, panel_width, tile_rows
+from .tile import ROWS, heights, tiles
+from .transforms import FILTER, INPUT, OUTPUT, RELU, outputs, taps, tiles_of, transform
+from .vectors import clear, itemsize, kind, lanes, line_of, move, panel_width, tile_rows
+from .workspace import carve
 
 Pair = tuple[int, int]
 
@@ -44,7 +45,9 @@ def fits(w) -> bool:
     return w.shape[1] % vector == 0 and w.shape[2] % vector == 0
 
 
-def correlate(x, w, y, bias=None, *, origin: Pair, m: int = 4, relu=False, transformed=None) -> None:
+def correlate(
+    x, w, y, bias=None, *, origin: Pair, m: int = 4, relu=False, transformed=None
+) -> None:
     """Fill y (N, K, OH, OW) from x (N, C, H, W) and w (1, K, C, 3, 3), step and dilation 1.
 
     As ``direct.correlate``; transformed: what ``transform_filters`` made of w.
@@ -64,10 +67,17 @@ def correlate(x, w, y, bias=None, *, origin: Pair, m: int = 4, relu=False, trans
         blocks += 1
     block = -(-tiles // blocks)
     biases = panels_of(bias, 1, K, panels, width) if bias is not None else None
+    n = m + 2
+    parts, room = carve(
+        n * n * block * (C * item + 64),  # V: rows not a power of two apart, or they would share
+        n * n * block * panels * width * item,  # M           a few sets of the cache
+        n * n * C * item,  # a tile of x with zeros
+        m * m * panels * width * item,  # a tile of y that is cut off
+    )
     parallel_for(
         _correlate,
         -(-tiles // block),
-        *(form, m, block),
+        *(parts, form, tiles_of(m, 3), block),
         (x.ctypes.data, *(s for i, s in enumerate(x.strides) if i != 1)),
         (y.ctypes.data, *(s for i, s in enumerate(y.strides) if i != 1)),
         transformed.ctypes.data,
@@ -76,6 +86,7 @@ def correlate(x, w, y, bias=None, *, origin: Pair, m: int = 4, relu=False, trans
         origin,
         RELU if relu else 0,
         work=block * per_tile,
+        room=room,
     )
 
 
@@ -87,67 +98,83 @@ def transform_filters(w, m: int):
     u = aligned(((m + 2) ** 2, panels, C, width_of(form)), w.dtype)
     where = (w.ctypes.data, *w.strides)
     count = panels * -(-C // 16)
-    parallel_for(_transform_filters, count, form, m, where, (K, C), u.ctypes.data, work=16 * 9 * 64)
+    parallel_for(
+        _transform_filters,
+        count,
+        form,
+        tiles_of(m, 3),
+        where,
+        (K, C),
+        u.ctypes.data,
+        work=16 * 9 * 64,
+    )
     return u
 
 
 @kernel()
-def _transform_filters(start, stop, form, m, w, shape, u):
+def _transform_filters(start, stop, form, size, w, shape, u):
     """Sixteen channels of a panel a task."""
     K, C = shape
     width, item, vector = panel_width(form), itemsize(form), lanes(form) * itemsize(form)
     panels, chunks = -(-K // width), -(-C // 16)
-    taps = np.empty(9 * 16 * width * item + 64, np.uint8)
-    n = m + 2
+    filters = np.empty(9 * 16 * width * item + 64, np.uint8)
+    n = outputs(size) + 2
     for task in range(start, stop):
         p, c0 = task // chunks, task % chunks * 16
         c1 = min(c0 + 16, C)
         k0 = p * width
-        pack_block(form, w, 0, (k0, min(width, K - k0)), (c0, c1), (3, 3), line_of(taps))
+        r = taps(size)
+        pack_block(form, w, 0, (k0, min(width, K - k0)), (c0, c1), (r, r), line_of(filters))
         row = (c1 - c0) * width * item
         position = panels * C * width * item
         target = u + (p * C + c0) * width * item
         transform(
-            form, FILTER, m, 3, line_of(taps), 3 * row, row, vector,
+            form, FILTER, size, line_of(filters), 3 * row, row, vector,
             target, n * position, position, vector, row // vector, 0, 0,
         )  # fmt: skip
 
 
 @kernel()
-def _correlate(start, stop, form, m, block, x, y, u, biases, shape, origin, flags):
+def _correlate(start, stop, room, parts, form, size, block, x, y, u, biases, shape, origin, flags):
     """Blocks of tiles: see the module. x, y: address and distances of images, rows, pixels."""
     N, C, H, W, K, OH, OW = shape
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
     vector = lanes(form) * item
+    m = outputs(size)
     n, panels, down, across = m + 2, -(-K // width), -(-OH // m), -(-OW // m)
-    tiles = N * down * across
+    all_tiles = N * down * across
     columns = panels * width
-    v_row = C * item + 64  # not a power of two: such rows would share a few sets of the cache
-    v = np.empty(n * n * block * v_row + 64, np.uint8)
-    mm = np.empty(n * n * block * columns * item + 64, np.uint8)
-    patch = np.empty(n * n * C * item + 64, np.uint8)
-    piece = np.empty(m * m * columns * item + 64, np.uint8)
+    v_row = C * item + 64
+    v, products, patch, piece = (
+        room + parts[0],
+        room + parts[1],
+        room + parts[2],
+        room + parts[3],
+    )
     v_position, m_position, m_panel = block * v_row, block * columns * item, block * width * item
     for task in range(start, stop):
         first = task * block
-        count = min(block, tiles - first)
+        count = min(block, all_tiles - first)
         to_positions(
-            form, INPUT, (m, 3, n), x, (H, W, C), origin, (down, across), (first, count),
-            line_of(v), (v_row, v_position, 0), line_of(patch),
+            form, INPUT, size, n, x, (H, W, C), origin, (down, across), (first, count),
+            v, (v_row, v_position, 0, C), patch,
         )  # fmt: skip
-        heights = -(-count // high)
+        low, higher, others = heights(count, high)
         for position in range(n * n):
+            a = v + position * v_position
             for p in range(panels):
                 b = u + (position * panels + p) * C * width * item
-                for i in range(heights):
-                    t, end = count * i // heights, count * (i + 1) // heights
-                    tile(
-                        form, ROWS, end - t,
-                        line_of(v) + position * v_position + t * v_row, v_row, 0, 0, 0,
-                        b, 0, 0, 0, C, 1, 1,
-                        line_of(mm) + position * m_position + p * m_panel + t * width * item,
-                        width * item, 0, 0,
-                    )  # fmt: skip
+                c = products + position * m_position + p * m_panel
+                for height, number, t in (
+                    (low + 1, higher, 0),
+                    (low, others, higher * (low + 1)),
+                ):
+                    if number > 0:
+                        tiles(
+                            form, ROWS, height, number,
+                            a + t * v_row, v_row, 0, 0, 0, height * v_row, b, 0, 0, 0, C, 1, 1,
+                            c + t * width * item, width * item, height * width * item, 0, 0,
+                        )  # fmt: skip
         for t in range(count):
             image, ty = divmod(first + t, down * across)
             ty, tx = divmod(ty, across)
@@ -155,12 +182,12 @@ def _correlate(start, stop, form, m, block, x, y, u, biases, shape, origin, flag
             there, row, column = y[0] + image * y[1] + r * y[2] + q * y[3], y[2], y[3]
             inside = r + m <= OH and q + m <= OW
             if not inside:
-                there, row, column = line_of(piece), m * columns * item, columns * item
+                there, row, column = piece, m * columns * item, columns * item
             for p in range(panels):
                 offset = p * width * item
                 transform(
-                    form, OUTPUT, m, 3,
-                    line_of(mm) + p * m_panel + t * width * item, n * m_position, m_position, vector,
+                    form, OUTPUT, size,
+                    products + p * m_panel + t * width * item, n * m_position, m_position, vector,
                     there + offset, row, column, vector,
                     min(width, K - p * width) * item // vector,
                     biases + offset if biases != 0 else 0, flags,
@@ -169,26 +196,24 @@ def _correlate(start, stop, form, m, block, x, y, u, biases, shape, origin, flag
                 there = y[0] + image * y[1] + r * y[2] + q * y[3]
                 for i in range(min(m, OH - r)):
                     for j in range(min(m, OW - q)):
-                        source = line_of(piece) + (i * m + j) * columns * item
+                        source = piece + (i * m + j) * columns * item
                         move(there + i * y[2] + j * y[3], source, K * item)
 
 
 @kernel()
 def to_positions(
-    form, what, size, x, shape, origin, grid, tiles, target, strides, patch
+    form, what, size, side, x, shape, origin, grid, some, target, strides, patch
 ):  # fmt: skip
-    """Transform tiles (first, count) of a map to target[position][panel][tile][channel].
+    """Transform some tiles (first, count) of a map to target[position][panel][tile][channel].
 
-    size: (m, r, pixels that a tile is wide here, n or m). A tile starts at origin + m * its place in the grid (down, across);
+    A tile is ``side`` pixels wide, n of x or m of gy, and starts at origin + m * its place in the grid (down, across);
     outside the map there are zeros, which are put together in ``patch``. strides: distances of
-    tiles, positions and panels in the target; panels hold panel_width channels, or all if their
-    distance is 0.
+    tiles, positions and panels in the target, and the number of channels in a panel.
     """
-    (H, W, C), (h0, w0), (down, across), (first, count) = shape, origin, grid, tiles
-    row, position, panel = strides
-    m, r, side = size
-    item, vector, n = itemsize(form), lanes(form) * itemsize(form), m + r - 1
-    width = panel_width(form) if panel > 0 else C
+    (H, W, C), (h0, w0), (down, across), (first, count) = shape, origin, grid, some
+    row, position, panel, width = strides
+    m = outputs(size)
+    item, vector, n = itemsize(form), lanes(form) * itemsize(form), m + taps(size) - 1
     for t in range(count):
         image, place = divmod(first + t, down * across)
         h, w = place // across * m + h0, place % across * m + w0
@@ -198,14 +223,14 @@ def to_positions(
             _patch((image_at, x_h, x_w), (H, W, C * item), (h, w), side, patch)
             here, x_h, x_w = patch, side * C * item, C * item
         for p in range(-(-C // width)):
-            there, size = target + t * row + p * panel, min(width, C - p * width) * item
+            there, used = target + t * row + p * panel, min(width, C - p * width) * item
             transform(
-                form, what, m, r, here + p * width * item, x_h, x_w, vector,
-                there, n * position, position, vector, size // vector, 0, 0,
+                form, what, size, here + p * width * item, x_h, x_w, vector,
+                there, n * position, position, vector, used // vector, 0, 0,
             )  # fmt: skip
-            if size < width * item:
+            if used < width * item:
                 for i in range(n * n):
-                    clear(there + i * position + size, width * item - size)
+                    clear(there + i * position + used, width * item - used)
 
 
 @kernel()

@@ -17,10 +17,11 @@ from .compile import kernel
 from .layout import aligned
 from .packing import unpack_block, width_of
 from .threads import parallel_for
-from .tile import ACCUMULATE, STEPS, tile
-from .transforms import GRADIENT, INPUT, TAP, transform
+from .tile import ACCUMULATE, STEPS, heights, tiles
+from .transforms import GRADIENT, INPUT, TAP, outputs, taps, tiles_of, transform
 from .vectors import itemsize, kind, lanes, line_of, panel_width, tile_rows
 from .winograd import to_positions
+from .workspace import carve
 
 Pair = tuple[int, int]
 
@@ -56,91 +57,112 @@ def correlate_weights(x, gy, gw, *, origin: Pair, m: int = 4) -> None:
     work = per_tile * TILES
     if alone:
         block = max(TILES, BLOCK // per_tile)
-        sizes = tiles, shares, block
-        work = tiles // shares * per_tile
-        parallel_for(_shares, shares, form, m, sizes, *where, sums.ctypes.data, work=work)
+        places, room = carve(
+            n * n * block * (C * item + 64),
+            n * n * block * panels * width * item,
+            n * n * max(C, K) * item,
+        )
+        sizes = tiles, shares, block, places
+        work, target = tiles // shares * per_tile, sums.ctypes.data
+        parallel_for(
+            _shares, shares, form, tiles_of(m, 3), sizes, *where, target, work=work, room=room
+        )
         if shares > 1:
             sums = sums.sum(axis=0, keepdims=True)
     else:
         chunk = min(tiles, max(TILES, CHUNK // per_tile))
-        v, z = aligned((n * n, chunk, C + 16), x.dtype), aligned((n * n, panels, chunk, width), x.dtype)
+        v, z = (
+            aligned((n * n, chunk, C + 16), x.dtype),
+            aligned((n * n, panels, chunk, width), x.dtype),
+        )
         for first in range(0, tiles, chunk):
             count = min(chunk, tiles - first)
             both = (first, count, chunk), v.ctypes.data, z.ctypes.data
-            parallel_for(_transforms, -(-count // TILES), form, m, *where, *both, work=work)
+            parallel_for(
+                _transforms, -(-count // TILES), form, tiles_of(m, 3), *where, *both, work=work
+            )
             groups = n * n * -(-panels // 4)
             more = sums.ctypes.data, C, panels, 4, first > 0
-            parallel_for(_products, groups, form, m, both, *more, work=count * C * width)
+            parallel_for(_products, groups, form, both, *more, work=count * C * width)
     target = gw.ctypes.data, *gw.strides[1:]
     count = panels * -(-C // 16)
-    parallel_for(_taps, count, form, m, sums.ctypes.data, (K, C), target, work=n * n * 16 * width)
+    parallel_for(
+        _taps,
+        count,
+        form,
+        tiles_of(m, 3),
+        sums.ctypes.data,
+        (K, C),
+        target,
+        work=n * n * 16 * width,
+    )
 
 
 @kernel()
-def _shares(start, stop, form, m, sizes, x, gy, shape, origin, grid, sums):
+def _shares(start, stop, room, form, size, sizes, x, gy, shape, origin, grid, sums):
     """Shares of the tiles, each with sums of its own."""
-    (tiles, shares, block), (H, W, C, OH, OW, K) = sizes, shape
+    (all_tiles, shares, block, places), (H, W, C, OH, OW, K) = sizes, shape
+    m = outputs(size)
     n, width, item = m + 2, panel_width(form), itemsize(form)
     panels = -(-K // width)
     v_row = C * item + 64
-    v = np.empty(n * n * block * v_row + 64, np.uint8)
-    z = np.empty(n * n * block * panels * width * item + 64, np.uint8)
-    patch = np.empty(n * n * max(C, K) * item + 64, np.uint8)
-    v_strides = v_row, block * v_row, 0
-    z_strides = width * item, panels * block * width * item, block * width * item
+    v, z, patch = room + places[0], room + places[1], room + places[2]
+    v_strides = v_row, block * v_row, 0, C
+    z_strides = width * item, panels * block * width * item, block * width * item, width
     for share in range(start, stop):
-        begin, end = tiles * share // shares, tiles * (share + 1) // shares
+        begin, end = all_tiles * share // shares, all_tiles * (share + 1) // shares
         own = sums + share * n * n * panels * C * width * item
         for first in range(begin, end, block):
             some = first, min(block, end - first)
             to_positions(
-                form, INPUT, (m, 3, n), x, (H, W, C), origin, grid, some,
-                line_of(v), v_strides, line_of(patch),
+                form, INPUT, size, n, x, (H, W, C), origin, grid, some,
+                v, v_strides, patch,
             )  # fmt: skip
             to_positions(
-                form, GRADIENT, (m, 3, m), gy, (OH, OW, K), (0, 0), grid, some,
-                line_of(z), z_strides, line_of(patch),
+                form, GRADIENT, size, m, gy, (OH, OW, K), (0, 0), grid, some,
+                z, z_strides, patch,
             )  # fmt: skip
             for position in range(n * n):
                 _product(
-                    form, position, (0, panels), some[1], line_of(v), v_strides, line_of(z),
+                    form, position, (0, panels), some[1], v, v_strides, z,
                     z_strides, own, C, panels, first > begin,
                 )  # fmt: skip
 
 
 @kernel()
-def _transforms(start, stop, form, m, x, gy, shape, origin, grid, tiles, v, z):
+def _transforms(start, stop, form, size, x, gy, shape, origin, grid, some_tiles, v, z):
     """Some tiles a task, of a chunk."""
-    (H, W, C, OH, OW, K), (first, count, chunk) = shape, tiles
+    (H, W, C, OH, OW, K), (first, count, chunk) = shape, some_tiles
+    m = outputs(size)
     n, width, item = m + 2, panel_width(form), itemsize(form)
     panels, v_row = -(-K // width), (C + 16) * item
     patch = np.empty(n * n * max(C, K) * item + 64, np.uint8)
-    z_strides = width * item, panels * chunk * width * item, chunk * width * item
+    z_strides = width * item, panels * chunk * width * item, chunk * width * item, width
     for task in range(start, stop):
         t = task * TILES
         some = first + t, min(TILES, count - t)
         to_positions(
-            form, INPUT, (m, 3, n), x, (H, W, C), origin, grid, some,
-            v + t * v_row, (v_row, chunk * v_row, 0), line_of(patch),
+            form, INPUT, size, n, x, (H, W, C), origin, grid, some,
+            v + t * v_row, (v_row, chunk * v_row, 0, C), line_of(patch),
         )  # fmt: skip
         to_positions(
-            form, GRADIENT, (m, 3, m), gy, (OH, OW, K), (0, 0), grid, some,
+            form, GRADIENT, size, m, gy, (OH, OW, K), (0, 0), grid, some,
             z + t * width * item, z_strides, line_of(patch),
         )  # fmt: skip
 
 
 @kernel()
-def _products(start, stop, form, m, both, sums, C, panels, group, more):
+def _products(start, stop, form, both, sums, C, panels, group, more):
     """A position and some panels a task, of a chunk."""
     (_, count, chunk), v, z = both
     width, item = panel_width(form), itemsize(form)
     v_row, groups = (C + 16) * item, -(-panels // group)
-    z_strides = width * item, panels * chunk * width * item, chunk * width * item
+    z_strides = width * item, panels * chunk * width * item, chunk * width * item, width
     for task in range(start, stop):
         p = task % groups * group
         _product(
             form, task // groups, (p, min(p + group, panels)), count,
-            v, (v_row, chunk * v_row, 0), z, z_strides, sums, C, panels, more,
+            v, (v_row, chunk * v_row, 0, C), z, z_strides, sums, C, panels, more,
         )  # fmt: skip
 
 
@@ -150,35 +172,37 @@ def _product(
 ):  # fmt: skip
     """sums[position][panel][channel][filter] (+)= the sum over tiles, for some panels."""
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
-    heights = -(-C // high)
+    low, higher, others = heights(C, high)
     for p in range(some_panels[0], some_panels[1]):
         b = z + position * z_strides[1] + p * z_strides[2]
         target = sums + (position * panels + p) * C * width * item
-        for i in range(heights):
-            c, end = C * i // heights, C * (i + 1) // heights
-            tile(
-                form, STEPS, end - c, v + position * v_strides[1] + c * item, 0, v_strides[0], 0, 0,
-                b, z_strides[0], 0, 0, count, 1, 1,
-                target + c * width * item, width * item, 0, ACCUMULATE if more else 0,
-            )  # fmt: skip
+        for height, number, c in ((low + 1, higher, 0), (low, others, higher * (low + 1))):
+            if number > 0:
+                tiles(
+                    form, STEPS, height, number,
+                    v + position * v_strides[1] + c * item, 0, v_strides[0], 0, 0, height * item,
+                    b, z_strides[0], 0, 0, count, 1, 1,
+                    target + c * width * item, width * item, height * width * item,
+                    0, ACCUMULATE if more else 0,
+                )  # fmt: skip
 
 
 @kernel()
-def _taps(start, stop, form, m, sums, shape, gw):
+def _taps(start, stop, form, size, sums, shape, gw):
     """The taps of sixteen channels of a panel a task."""
     K, C = shape
     width, item, vector = panel_width(form), itemsize(form), lanes(form) * itemsize(form)
-    n, panels, chunks = m + 2, -(-K // width), -(-C // 16)
-    taps = np.empty(9 * 16 * width * item + 64, np.uint8)
+    n, panels, chunks = outputs(size) + 2, -(-K // width), -(-C // 16)
+    filters = np.empty(9 * 16 * width * item + 64, np.uint8)
     for task in range(start, stop):
         p, c0 = task // chunks, task % chunks * 16
         count = min(16, C - c0)
         row, position = count * width * item, panels * C * width * item
         transform(
-            form, TAP, m, 3, sums + (p * C + c0) * width * item, n * position, position, vector,
-            line_of(taps), 3 * row, row, vector, row // vector, 0, 0,
+            form, TAP, size, sums + (p * C + c0) * width * item, n * position, position, vector,
+            line_of(filters), 3 * row, row, vector, row // vector, 0, 0,
         )  # fmt: skip
         unpack_block(
-            form, line_of(taps), gw[0] + p * width * gw[1] + c0 * gw[2],
-            (gw[1], gw[2], gw[3], gw[4]), (min(width, K - p * width), count, 3, 3),
+            form, line_of(filters), gw[0] + p * width * gw[1] + c0 * gw[2],
+            (gw[1], gw[2], gw[3], gw[4]), (min(width, K - p * width), count, taps(size), taps(size)),
         )  # fmt: skip

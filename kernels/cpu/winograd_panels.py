@@ -22,20 +22,34 @@ and for the gradient of the weights, with gy transformed for all tiles too (Z):
         A^T (...) A -> taps -> gw
 """
 
+from math import ceil
+
 import numpy as np
 
 from .compile import kernel
 from .layout import aligned
 from .packing import pack_block, panels_of, unpack_block, width_of
 from .threads import parallel_for
-from .tile import ACCUMULATE, ROWS, STEPS, tile
-from .transforms import FILTER, GRADIENT, INPUT, OUTPUT, RELU, TAP, transform
-from .vectors import itemsize, kind, lanes, line_of, move, panel_width, tile_rows
+from .tile import ACCUMULATE, ROWS, STEPS, heights, tiles
+from .transforms import (
+    FILTER,
+    GRADIENT,
+    INPUT,
+    OUTPUT,
+    RELU,
+    TAP,
+    outputs,
+    taps,
+    tiles_of,
+    transform,
+)
+from .vectors import fetch, itemsize, kind, lanes, line_of, move, panel_width, tile_rows
 from .winograd import to_positions
+from .workspace import carve
 
 Pair = tuple[int, int]
 
-BLOCK = 3 * 2**17  # bytes of transformed filters, or of sums, that stay in the second-level cache
+BLOCK = 2**18  # bytes of transformed filters, or of sums, that stay in the second-level cache
 TILES = 8  # tiles a task transforms
 
 
@@ -43,21 +57,28 @@ def correlate(x, w, y, bias=None, *, origin: Pair, m: int, relu: bool = False) -
     """Fill y (N, K, OH, OW) from x (N, C, H, W) and w (1, K, C, r, r), as ``winograd.correlate``;
     (m, r) is one of ``transforms.SIZES``."""
     form, item, r = kind(x.dtype), x.itemsize, w.shape[3]
-    (N, C, H, W), K, (OH, OW) = x.shape, w.shape[1], y.shape[2:]
+    (N, C), K, (OH, OW) = x.shape[:2], w.shape[1], y.shape[2:]
     width, n = width_of(form), m + r - 1
     panels, grid = -(-K // width), (-(-OH // m), -(-OW // m))
     tiles = N * grid[0] * grid[1]
-    v = _positions(form, INPUT, (m, r, n), x, origin, grid)
-    block = _even(C, BLOCK // (n * n * width * item))
+    block = _even(C, BLOCK // (n * n * width * item), form)
+    v = _positions(form, INPUT, (m, r), x, origin, grid, block)
     biases = panels_of(bias, 1, K, panels, width) if bias is not None else None
+    places, room = carve(
+        r * r * block * width * item,  # filters
+        n * n * block * width * item,  # U
+        n * n * tiles * width * item,  # M
+        m * m * width * item,  # a tile of y that is cut off
+    )
     parallel_for(
         _panels,
-        *(panels, form, (m, r), v.ctypes.data, (w.ctypes.data, *w.strides)),
+        *(panels, places, form, tiles_of(m, r), v.ctypes.data, (w.ctypes.data, *w.strides)),
         (y.ctypes.data, *(y.strides[i] for i in (0, 2, 3))),
         0 if biases is None else biases.ctypes.data,
         (C, K, OH, OW, tiles, *grid, block),
         RELU if relu else 0,
         work=n * n * tiles * C,
+        room=room,
     )
 
 
@@ -66,45 +87,62 @@ def correlate_weights(x, gy, gw, *, origin: Pair, m: int) -> None:
     form, item, r = kind(x.dtype), x.itemsize, gw.shape[3]
     (_, C, _, _), (_, K, OH, OW) = x.shape, gy.shape
     width, n = width_of(form), m + r - 1
-    panels, grid = -(-K // width), (-(-OH // m), -(-OW // m))
-    tiles = len(x) * grid[0] * grid[1]
-    v = _positions(form, INPUT, (m, r, n), x, origin, grid)
-    z = _positions(form, GRADIENT, (m, r, m), gy, (0, 0), grid, panels)
-    block = _even(C, BLOCK // (n * n * width * item))
+    grid = -(-OH // m), -(-OW // m)
+    panels, tiles = -(-K // width), len(x) * grid[0] * grid[1]
+    block = _even(C, BLOCK // (n * n * width * item), form)
+    v = _positions(form, INPUT, (m, r), x, origin, grid, block)
+    z = _positions(form, GRADIENT, (m, r), gy, (0, 0), grid, width)
+    places, room = carve(n * n * block * width * item, r * r * block * width * item)
     parallel_for(
         _blocks,
         panels * -(-C // block),
-        *(form, (m, r), v.ctypes.data, z.ctypes.data, (gw.ctypes.data, *gw.strides[1:])),
+        *(
+            places,
+            form,
+            tiles_of(m, r),
+            v.ctypes.data,
+            z.ctypes.data,
+            (gw.ctypes.data, *gw.strides[1:]),
+        ),
         (C, K, tiles, block),
         work=n * n * tiles * block,
+        room=room,
     )
 
 
-def _even(count: int, most: int) -> int:
-    """The size of blocks of at most ``most``, all nearly alike."""
-    return -(-count // -(-count // max(1, most)))
+def _even(count: int, most: int, form) -> int:
+    """The size of blocks of at most about ``most``, all nearly alike, in whole vectors."""
+    lanes = form.dtype[0].shape[2]
+    return ceil(count / ceil(count / max(most, lanes)) / lanes) * lanes
 
 
-def _positions(form, what: int, size, x, origin: Pair, grid: Pair, panels: int = 0):
-    """All tiles of x transformed: [position][tile][channel], or [position][panel][tile][filter].
+def _positions(form, what: int, size, x, origin: Pair, grid: Pair, width: int):
+    """All tiles of x transformed: [block of ``width`` channels][position][tile][channel].
 
-    Rows of channels are a cache line longer, so that their distance is no power of two.
+    What a task reads at a time lies together: spread over pages, it would cost an entry of the
+    table of pages for every row.
     """
-    m, r, _ = size
-    (N, C, H, W), item = x.shape, x.itemsize
+    m, r = size
+    N, C, H, W = x.shape
     tiles, n = N * grid[0] * grid[1], m + r - 1
-    if panels:
-        width = width_of(form)
-        out = aligned((n * n, panels, tiles, width), x.dtype)
-        strides = width * item, panels * tiles * width * item, tiles * width * item
-    else:
-        out = aligned((n * n, tiles, C + 64 // item), x.dtype)
-        strides = out.strides[1], out.strides[0], 0
+    out = aligned((-(-C // width), n * n, tiles, width), x.dtype)
+    strides = out.strides[2], out.strides[1], out.strides[0], width
     place = x.ctypes.data, *(x.strides[i] for i in (0, 2, 3))
     parallel_for(
         _transform_tiles,
         -(-tiles // TILES),
-        *(form, what, size, place, (H, W, C), origin, grid, tiles, out.ctypes.data, strides),
+        *(
+            form,
+            what,
+            tiles_of(m, r),
+            place,
+            (H, W, C),
+            origin,
+            grid,
+            tiles,
+            out.ctypes.data,
+            strides,
+        ),
         work=TILES * n * n * C,
     )
     return out
@@ -115,7 +153,7 @@ def _transform_tiles(
     start, stop, form, what, size, x, shape, origin, grid, tiles, target, strides
 ):  # fmt: skip
     """Some tiles a task."""
-    side = size[2]
+    side = outputs(size) + taps(size) - 1 if what == INPUT else outputs(size)
     patch = np.empty(side * side * shape[2] * itemsize(form) + 64, np.uint8)
     for task in range(start, stop):
         first = task * TILES
@@ -123,96 +161,134 @@ def _transform_tiles(
         there = target + first * strides[0]
         if what == INPUT:
             to_positions(
-                form, INPUT, size, x, shape, origin, grid, some, there, strides, line_of(patch)
+                form,
+                INPUT,
+                size,
+                side,
+                x,
+                shape,
+                origin,
+                grid,
+                some,
+                there,
+                strides,
+                line_of(patch),
             )
         else:
             to_positions(
-                form, GRADIENT, size, x, shape, origin, grid, some, there, strides, line_of(patch)
+                form,
+                GRADIENT,
+                size,
+                side,
+                x,
+                shape,
+                origin,
+                grid,
+                some,
+                there,
+                strides,
+                line_of(patch),
             )
 
 
 @kernel()
-def _panels(start, stop, form, size, v, w, y, biases, shape, flags):
+def _panels(start, stop, room, places, form, size, v, w, y, biases, shape, flags):
     """Panels of filters."""
-    (m, r), (C, K, OH, OW, tiles, down, across, block) = size, shape
+    m, r = outputs(size), taps(size)
+    C, K, OH, OW, number, down, across, block = shape
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
     vector, n = lanes(form) * itemsize(form), m + r - 1
-    v_row = C * item + 64
-    taps = np.empty(r * r * block * width * item + 64, np.uint8)
-    u = np.empty(n * n * block * width * item + 64, np.uint8)
-    sums = np.empty(n * n * tiles * width * item + 64, np.uint8)
-    piece = np.empty(m * m * width * item + 64, np.uint8)
-    position, heights = tiles * width * item, -(-tiles // high)
+    v_row = block * item
+    filters, u, sums, piece = (
+        room + places[0],
+        room + places[1],
+        room + places[2],
+        room + places[3],
+    )
+    position = number * width * item
+    low, higher, others = heights(number, high)
     for p in range(start, stop):
         k0 = p * width
-        filters = min(width, K - k0)
+        count = min(width, K - k0)
         for c0 in range(0, C, block):
             depth = min(block, C - c0)
             row = depth * width * item
-            pack_block(form, w, 0, (k0, filters), (c0, c0 + depth), (r, r), line_of(taps))
+            pack_block(form, w, 0, (k0, count), (c0, c0 + depth), (r, r), filters)
             transform(
-                form, FILTER, m, r, line_of(taps), r * row, row, vector,
-                line_of(u), n * row, row, vector, row // vector, 0, 0,
+                form, FILTER, size, filters, r * row, row, vector,
+                u, n * row, row, vector, row // vector, 0, 0,
             )  # fmt: skip
+            ahead = w[0] + k0 * w[2] + (c0 + depth) * w[3]  # the next block of the filters
+            lines = -(-(min(block, C - c0 - depth) * r * r * item) // 64) * count
             for e in range(n * n):
-                for i in range(heights):
-                    t, end = tiles * i // heights, tiles * (i + 1) // heights
-                    tile(
-                        form, ROWS, end - t,
-                        v + (e * tiles + t) * v_row + c0 * item, v_row, 0, 0, 0,
-                        line_of(u) + e * row, 0, 0, 0, depth, 1, 1,
-                        line_of(sums) + e * position + t * width * item, width * item, 0,
-                        ACCUMULATE if c0 > 0 else 0,
-                    )  # fmt: skip
-        for t in range(tiles):
+                for z in range(lines * e // (n * n), lines * (e + 1) // (n * n)):
+                    fetch(ahead + z % count * w[2] + z // count * 64)
+                a = v + (c0 // block * n * n + e) * number * v_row
+                c = sums + e * position
+                for height, times, t in (
+                    (low + 1, higher, 0),
+                    (low, others, higher * (low + 1)),
+                ):
+                    if times > 0:
+                        tiles(
+                            form, ROWS, height, times,
+                            a + t * v_row, v_row, 0, 0, 0, height * v_row,
+                            u + e * row, 0, 0, 0, depth, 1, 1,
+                            c + t * width * item, width * item, height * width * item, 0,
+                            ACCUMULATE if c0 > 0 else 0,
+                        )  # fmt: skip
+        for t in range(number):
             image, place = divmod(t, down * across)
             h, q = place // across * m, place % across * m
             there = y[0] + image * y[1] + h * y[2] + q * y[3] + k0 * item
             to, row, column = there, y[2], y[3]
-            whole = h + m <= OH and q + m <= OW and filters * item % vector == 0
+            whole = h + m <= OH and q + m <= OW and count * item % vector == 0
             if not whole:
-                to, row, column = line_of(piece), m * width * item, width * item
+                to, row, column = piece, m * width * item, width * item
             transform(
-                form, OUTPUT, m, r, line_of(sums) + t * width * item, n * position, position,
+                form, OUTPUT, size, sums + t * width * item, n * position, position,
                 vector, to, row, column, vector,
-                (filters if whole else width) * item // vector,
+                (count if whole else width) * item // vector,
                 biases + k0 * item if biases != 0 else 0, flags,
             )  # fmt: skip
             if not whole:
                 for i in range(min(m, OH - h)):
                     for j in range(min(m, OW - q)):
-                        source = line_of(piece) + (i * m + j) * width * item
-                        move(there + i * y[2] + j * y[3], source, filters * item)
+                        source = piece + (i * m + j) * width * item
+                        move(there + i * y[2] + j * y[3], source, count * item)
 
 
 @kernel()
-def _blocks(start, stop, form, size, v, z, gw, shape):
+def _blocks(start, stop, room, places, form, size, v, z, gw, shape):
     """A panel of filters and a block of channels a task."""
-    (m, r), (C, K, tiles, block) = size, shape
+    m, r = outputs(size), taps(size)
+    C, K, number, block = shape
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
     vector, n = lanes(form) * itemsize(form), m + r - 1
-    v_row, blocks, panels = C * item + 64, -(-C // block), -(-K // width)
-    sums = np.empty(n * n * block * width * item + 64, np.uint8)
-    taps = np.empty(r * r * block * width * item + 64, np.uint8)
+    v_row, blocks = block * item, -(-C // block)
+    sums, filters = room + places[0], room + places[1]
     for task in range(start, stop):
         p, c0 = task // blocks, task % blocks * block
         depth = min(block, C - c0)
-        row, heights = depth * width * item, -(-depth // high)
+        row = depth * width * item
+        low, higher, others = heights(depth, high)
         for e in range(n * n):
-            b = z + (e * panels + p) * tiles * width * item
-            for i in range(heights):
-                c, end = depth * i // heights, depth * (i + 1) // heights
-                tile(
-                    form, STEPS, end - c,
-                    v + e * tiles * v_row + (c0 + c) * item, 0, v_row, 0, 0,
-                    b, width * item, 0, 0, tiles, 1, 1,
-                    line_of(sums) + e * row + c * width * item, width * item, 0, 0,
-                )  # fmt: skip
+            a = v + (c0 // block * n * n + e) * number * v_row
+            b = z + (p * n * n + e) * number * width * item
+            for height, times, c in ((low + 1, higher, 0), (low, others, higher * (low + 1))):
+                if times > 0:
+                    tiles(
+                        form, STEPS, height, times,
+                        a + c * item, 0, v_row, 0, 0, height * item,
+                        b, width * item, 0, 0, number, 1, 1,
+                        sums + e * row + c * width * item, width * item, height * width * item,
+                        0, 0,
+                    )  # fmt: skip
         transform(
-            form, TAP, m, r, line_of(sums), n * row, row, vector,
-            line_of(taps), r * row, row, vector, row // vector, 0, 0,
+            form, TAP, size, sums, n * row, row, vector,
+            filters, r * row, row, vector, row // vector, 0, 0,
         )  # fmt: skip
         unpack_block(
-            form, line_of(taps), gw[0] + p * width * gw[1] + c0 * gw[2],
+            form, filters, gw[0] + p * width * gw[1] + c0 * gw[2],
             (gw[1], gw[2], gw[3], gw[4]), (min(width, K - p * width), depth, r, r),
         )  # fmt: skip

@@ -1,0 +1,44 @@
+"""Memory for temporary arrays, which every thread keeps for its next kernel.
+
+A kernel that works on blocks needs room for a block, megabytes, at every call. Each thread keeps
+one piece of memory for that, in pages of two megabytes where the system has them: what a block's
+transform touches lies far apart, and with pages of four kilobytes the processor would look up an
+address in its tables at almost every access.
+"""
+
+import mmap
+import threading
+
+import numpy as np
+
+PAGE = 2**21  # bytes of a large page
+LINE = 64  # of a cache line
+
+
+def carve(*sizes: int) -> tuple[tuple[int, ...], int]:
+    """Where parts of so many bytes start, each on a cache line, and what they take together."""
+    starts, total = [], 0
+    for size in sizes:
+        starts.append(total)
+        total += -(-size // LINE) * LINE
+    return tuple(starts), total
+
+
+def address(size: int) -> int:
+    """The address of at least ``size`` bytes of this thread's own; what was there may be lost."""
+    if _mine.size < size:
+        size = -(-size // PAGE) * PAGE
+        _mine.memory = None  # the old piece goes before the new one comes
+        memory = mmap.mmap(-1, size + PAGE)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+        start = np.frombuffer(memory, np.uint8).ctypes.data
+        _mine.memory, _mine.size, _mine.address = memory, size, -(-start // PAGE) * PAGE
+    return _mine.address
+
+
+class _Mine(threading.local):
+    memory, size, address = None, 0, 0
+
+
+_mine = _Mine()
