@@ -11,7 +11,7 @@ picture.
 import importlib
 
 from .autograd import Tensor, no_grad
-from .backends import get_num_threads, set_num_threads, use_backend
+from .backends import get_num_threads, set_algorithm, set_num_threads, use_backend
 from .rng import manual_seed
 
 __version__ = "0.1.0"
@@ -35,6 +35,7 @@ __all__ = [
     "get_num_threads",
     "manual_seed",
     "no_grad",
+    "set_algorithm",
     "set_num_threads",
     "use_backend",
     *_SUBMODULES,

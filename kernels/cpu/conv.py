@@ -5,7 +5,8 @@ This file turns each into correlations on channels-last maps and says which algo
     conv2d               a correlation of x
     conv2d_grad_input    a correlation of gy with the filters flipped and their channels swapped;
                          with a stride, one for each of the SH x SW phases of gx, which see every
-                         SH-th row and SW-th column of the filters
+                         SH-th row and SW-th column of the filters (of 5x5 and 7x7 windows the
+                         adjoint of the forward algorithm, which has fewer tiles)
     conv2d_grad_weight   a correlation of x with gy
 
     direct               the micro-kernel around the map, for any window (direct.py, gradient.py)
@@ -66,6 +67,11 @@ def conv2d_grad_input(
     gx = layout.empty((N, Cg * groups, *input_size), gy.dtype)
     w = w.reshape(groups, K // groups, *w.shape[1:]).swapaxes(1, 2)
     gy = _dense_channels(gy)
+    m = _winograd(w, gy.shape, tuple(stride), tuple(dilation))
+    if m and w.shape[3] > 3:
+        origin = tuple(-p for p in padding)
+        winograd_panels.correlate_input(gy, w.swapaxes(1, 2), gx, origin=origin, m=m)
+        return gx
     rows, columns = (
         [_phase(start, s, p, d, k) for start in range(min(s, n))]
         for n, s, p, d, k in zip(input_size, stride, padding, dilation, w.shape[3:], strict=True)
@@ -165,4 +171,4 @@ def _outweighs(w, output_shape) -> bool:
     _, K, C, KH, _ = w.shape
     N, _, OH, OW = output_shape
     m = TILES[KH]
-    return KH > 3 or K * C > N * (OH // m) * (OW // m) * (C + K)
+    return KH > 3 or N * (OH // m) * (OW // m) * (C + K) < K * C

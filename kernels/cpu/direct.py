@@ -28,9 +28,10 @@ from math import ceil
 
 from .compile import kernel
 from .frame import copy_frame, framed, reach
+from .layout import LINE, streams
 from .packing import pack, pack_block, panels_of, width_of
 from .threads import parallel_for
-from .tile import ACCUMULATE, RELU, ROWS, heights, tiles
+from .tile import ACCUMULATE, RELU, ROWS, STREAM, heights, tiles
 from .vectors import itemsize, kind, move, panel_width, tile_rows
 from .workspace import carve
 
@@ -107,7 +108,8 @@ def correlate(
         (G, K, C, KH, KW, block),
         (*origin, *step, *dilation),
         (first[1], last[1]) if padded else (0, 0),
-        RELU if relu else 0,
+        (RELU if relu else 0)
+        | (STREAM if K * item % LINE == 0 and blocks == 1 and streams(y) else 0),
         work=N * sizes[0] * sizes[1] * G * K * C * KH * KW * 2 // FLOPS // (tasks * parts),
         room=room,
     )
@@ -165,7 +167,8 @@ def _correlate(
                 run, inner = depth, KW
                 if DW == 1 and run * item == x_w:  # the channels of the next pixel follow
                     run, inner = run * KW, 1
-                what = (flags if c1 == C else 0) | (ACCUMULATE if c0 > 0 else 0)
+                what = (flags if filters == width else flags & RELU) if c1 == C else 0
+                what |= ACCUMULATE if c0 > 0 else 0
                 bias = biases + p * width * item if biases != 0 and c1 == C else 0
                 for n in range(n0, n1):
                     for r in range(r0, r1):

@@ -14,6 +14,7 @@ from .compile import kernel
 from .threads import parallel_for
 
 LINE = 64  # bytes of a cache line
+STREAMED = 2**25  # bytes of a map that is written past the caches
 
 
 def empty(shape: tuple[int, int, int, int], dtype) -> np.ndarray:
@@ -36,6 +37,13 @@ def is_channels_last(x) -> bool:
     return x.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
+def streams(y) -> bool:
+    """Whether y is too large to be found in a cache later, and whole vectors start where cache
+    lines do: then it is better stored past the caches."""
+    steps = (s for i, s in enumerate(y.strides) if i != 1)
+    return y.nbytes > STREAMED and all(s % LINE == 0 for s in (y.ctypes.data, *steps))
+
+
 def channels_last(x) -> np.ndarray:
     """(N, C, H, W) maps with channels last in memory: x itself where they do, else a copy."""
     if is_channels_last(x):
@@ -54,7 +62,7 @@ def nhwc(x) -> np.ndarray:
 @kernel()
 def _copy(start, stop, x, y):
     """Rows of y (N, H, W, C) from x (N, C, H, W), whose rows are read in order."""
-    N, C, H, W = x.shape
+    _, C, H, W = x.shape
     for task in range(start, stop):
         n, h = divmod(task, H)
         for w0 in range(0, W, 64):

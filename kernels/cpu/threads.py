@@ -15,26 +15,30 @@ import queue
 import threading
 from collections.abc import Callable
 
-from . import blas
+from . import workspace
 
 GRAIN = 2**15  # elementary operations that are worth waking a thread for, about 10 microseconds
 CHUNKS = 8  # chunks a thread: more balance the load better, fewer cost less
 
 
-def parallel_for(kernel: Callable, count: int, *args, work: int = 1) -> None:
+def parallel_for(
+    kernel: Callable, count: int, *args, work: int = 1, room: int | None = None
+) -> None:
     """Run kernel(start, stop, *args) over chunks that together make up range(count).
 
     ``work`` is the cost of one item in elementary operations; small loops run in the calling
-    thread. May be called from several Python threads at once, and from inside a kernel, where it
-    runs in the thread that it is called from. An exception in a chunk is raised here.
+    thread. With ``room``, a number of bytes, the kernel's third argument is the address of so many
+    that are its thread's own (workspace.py). May be called from several Python threads at once, and
+    from inside a kernel, where it runs in the thread that it is called from. An exception in a
+    chunk is raised here.
     """
     threads = get_num_threads()
     chunk = max(-(-count // (CHUNKS * threads)), -(-GRAIN // max(1, work)))
     if threads == 1 or chunk >= count or _inside.running:
         if count:
-            kernel(0, count, *args)
+            kernel(0, count, *_with_room(args, room))
         return
-    job = _Job(kernel, count, chunk, args)
+    job = _Job(kernel, count, chunk, args, room)
     _pool.offer(job, min(threads, job.pending) - 1)
     job.run()
     job.done.wait()
@@ -43,12 +47,11 @@ def parallel_for(kernel: Callable, count: int, *args, work: int = 1) -> None:
 
 
 def set_num_threads(n: int) -> None:
-    """Use n threads, the calling one included, here and in NumPy's BLAS."""
+    """Use n threads, the calling one included."""
     global _num_threads
     if n < 1:
         raise ValueError(f"the number of threads must be at least 1, not {n}")
     _num_threads = int(n)
-    blas.set_num_threads(_num_threads)
 
 
 def get_num_threads() -> int:
@@ -63,11 +66,16 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def _with_room(args: tuple, room: int | None) -> tuple:
+    return args if room is None else (workspace.address(room), *args)
+
+
 class _Job:
     """One parallel loop: whoever calls ``run`` takes chunks until none is left."""
 
-    def __init__(self, kernel: Callable, count: int, chunk: int, args: tuple):
+    def __init__(self, kernel: Callable, count: int, chunk: int, args: tuple, room: int | None):
         self.kernel, self.count, self.chunk, self.args = kernel, count, chunk, args
+        self.room = room
         self.starts = itertools.count(0, chunk)
         self.pending = -(-count // chunk)  # chunks not yet finished
         self.lock = threading.Lock()
@@ -79,7 +87,8 @@ class _Job:
         try:
             while (start := self._take()) < self.count:
                 try:
-                    self.kernel(start, min(start + self.chunk, self.count), *self.args)
+                    args = _with_room(self.args, self.room)
+                    self.kernel(start, min(start + self.chunk, self.count), *args)
                 except BaseException as error:  # handed to the thread that waits
                     self.error = error
                 finally:

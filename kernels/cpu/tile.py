@@ -36,7 +36,11 @@ from .vectors import Vectors, shape_of
 
 ROWS, STEPS = 0, 1  # forms
 AHEAD = 64  # steps that a panel is fetched ahead: one from the third level is half as slow without
-ACCUMULATE, RELU = 1, 2  # flags: add to what is in C; end with max(C, 0)
+ACCUMULATE, RELU, STREAM = (
+    1,
+    2,
+    4,
+)  # flags: add to what is in C; end with max(C, 0); do not cache C
 
 _long, _void = ir.IntType(64), ir.VoidType()
 _ARGUMENTS = (
@@ -198,8 +202,13 @@ class _Tile:
         biased = builder.icmp_signed("!=", args["bias"], _long(0))
         totals = self._where(biased, totals, self._add_bias)
         totals = self._where(flag(RELU), totals, lambda values: [emit.positive(v) for v in values])
-        for total, c in zip(totals, self.c, strict=True):
-            emit.store(total, c)
+        with builder.if_else(flag(STREAM)) as (streamed, stored):
+            with streamed:
+                for total, c in zip(totals, self.c, strict=True):
+                    emit.stream(total, c)
+            with stored:
+                for total, c in zip(totals, self.c, strict=True):
+                    emit.store(total, c)
 
     def _add_c(self, totals):
         pairs = zip(totals, self.c, strict=True)

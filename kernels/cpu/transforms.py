@@ -16,7 +16,9 @@ B^T is multiplied by a number that makes it whole, and G's divided by it. In two
 done along rows and then along columns: y = A^T [ (G w G^T) * (B^T x B) ] A.
 
 The gradient of the weights is a correlation too, of x with gy, whose r outputs are the taps: the
-same points, the same B^T x B, m powers for gy in G's place and r in A's.
+same points, the same B^T x B, m powers for gy in G's place and r in A's. The gradient of x goes
+the other way: gy is spread over the positions by A, multiplied with the same G w G^T, and what
+comes together for a tile of x is collected by B; tiles of x overlap and are added up.
 
 (Winograd 1980; Lavin, Gray 2016. Large powers of points cost accuracy: hence small points.)
 """
@@ -35,8 +37,8 @@ from .vectors import Vectors, shape_of
 SIZES = ((4, 3), (6, 3), (4, 5), (2, 7))  # outputs m and taps r of a tile: at most eight points
 POINTS = [Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2")]  # and infinity
 
-INPUT, FILTER, OUTPUT, GRADIENT, TAP = range(5)  # what is transformed
-RELU = 2  # flag of ``transform``; as in tile.py
+INPUT, FILTER, OUTPUT, GRADIENT, TAP, SPREAD, COLLECT = range(7)  # what is transformed
+RELU, STREAM = 2, 4  # flags of ``transform``; as in tile.py
 
 _long, _void = ir.IntType(64), ir.VoidType()
 
@@ -59,12 +61,15 @@ def matrices(m: int, r: int) -> dict[int, list[list[Fraction]]]:
         count: [[x / s for x in row] for row, s in zip(powers(n, count), scales, strict=True)]
         for count in (m, r)
     }
+    whole = [[x * s for x in row] for row, s in zip(interpolate, scales, strict=True)]
     return {
-        INPUT: [[x * s for x in row] for row, s in zip(interpolate, scales, strict=True)],
+        INPUT: whole,
         FILTER: divided[r],
         OUTPUT: _transposed(powers(n, m)),
         GRADIENT: divided[m],
         TAP: _transposed(powers(n, r)),
+        SPREAD: powers(n, m),
+        COLLECT: _transposed(whole),
     }
 
 
@@ -122,9 +127,10 @@ def transform(
 ):  # fmt: skip
     """target = M source M^T for ``vectors`` vectors one after the other.
 
-    what: a constant, INPUT ... TAP; size: ``tiles_of(m, r)``. Element (i, j) of the square lies at source +
-    i*source_row + j*source_column, in bytes; the next vector source_next further. OUTPUT adds the
-    bias, one vector for each vector (an address, or 0), and with the flag RELU rectifies.
+    what: a constant, INPUT ... COLLECT; size: ``tiles_of(m, r)``. Element (i, j) of the square lies at
+    source + i*source_row + j*source_column, in bytes; the next vector source_next further. OUTPUT
+    adds the bias, one vector for each vector (an address, or 0); with the flag RELU it rectifies,
+    with STREAM it stores past the caches.
     """
     signature = types.void(form, what, size, *[types.int64] * 11)
     bits, _, _, lanes = shape_of(form)
@@ -169,8 +175,19 @@ def _function(module, what: int, size: tuple[int, int], bits: int, lanes: int):
         if what == OUTPUT:
             row = _finish(emit, row, biases, flags)
         start = builder.add(there, builder.mul(t_row, _long(i)))
-        for j, value in enumerate(row):
-            emit.store(value, builder.add(start, builder.mul(t_column, _long(j))))
+        places = [builder.add(start, builder.mul(t_column, _long(j))) for j in range(len(row))]
+        if what == OUTPUT:
+            to_memory = builder.icmp_signed("!=", builder.and_(flags, _long(STREAM)), _long(0))
+            with builder.if_else(to_memory) as (streamed, stored):
+                with streamed:
+                    for value, place in zip(row, places, strict=True):
+                        emit.stream(value, place)
+                with stored:
+                    for value, place in zip(row, places, strict=True):
+                        emit.store(value, place)
+        else:
+            for value, place in zip(row, places, strict=True):
+                emit.store(value, place)
 
     fewer = builder.sub(left, _long(1))
     onward = builder.select(

@@ -4,8 +4,8 @@ Kernels that fill whole registers work on addresses, not on arrays, and are told
 their first argument what a register is here: ``kind(dtype)`` is an empty array of records whose
 one field is a tile of accumulators, (rows, vectors, lanes) numbers. Numba compiles, and keeps on
 disk, one version for every type, so that each dtype and each instruction set has its own. The
-field's name holds a checksum of the files that these kernels share: Numba's cache looks only at the
-file in which a kernel stands, and would go on using code made from older ones.
+field's name holds a checksum of the files that these kernels share: Numba's cache looks only at
+the file in which a kernel stands, and would go on using code made from older ones.
 """
 
 import zlib
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import isa
@@ -69,6 +70,14 @@ class Vectors:
     def store(self, value, address) -> None:
         pointer = self.builder.inttoptr(address, self.type.as_pointer())
         self.builder.store(value, pointer, align=self.itemsize)
+
+    def stream(self, value, address) -> None:
+        """Store past the caches to an address that is a multiple of a vector: what is not read
+        soon need not be read from memory before it is overwritten there."""
+        pointer = self.builder.inttoptr(address, self.type.as_pointer())
+        store = self.builder.store(value, pointer, align=self.size)
+        note = self.builder.module.add_metadata([ir.IntType(32)(1)])
+        store.set_metadata("nontemporal", note)
 
     def broadcast(self, address):
         """The number at an address, in all lanes."""
@@ -249,6 +258,24 @@ def clear(typing, target, size):
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def add_to(typing, kind, target, source, count):
+    """Add ``count`` vectors to others."""
+    bits, _, _, lanes = shape_of(kind)
+
+    def generate(context, builder, signature, arguments):
+        _, target, source, count = arguments
+        emit = Vectors(builder, bits, lanes)
+        with cgutils.for_range(builder, count) as loop:
+            offset = builder.mul(loop.index, ir.IntType(64)(emit.size))
+            place = builder.add(target, offset)
+            added = emit.add(emit.load(place), emit.load(builder.add(source, offset)))
+            emit.store(added, place)
+        return context.get_dummy_value()
+
+    return types.void(kind, types.int64, types.int64, types.int64), generate
 
 
 @intrinsic

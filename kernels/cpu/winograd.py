@@ -25,18 +25,19 @@ to the output's root mean square about 1e-6 (m = 4) and 4e-6 (m = 6) against 3e-
 import numpy as np
 
 from .compile import kernel
-from .layout import aligned
+from .layout import aligned, streams
 from .packing import pack_block, panels_of, width_of
 from .threads import parallel_for
 from .tile import ROWS, heights, tiles
-from .transforms import FILTER, INPUT, OUTPUT, RELU, outputs, taps, tiles_of, transform
+from .transforms import FILTER, INPUT, OUTPUT, RELU, STREAM, outputs, taps, tiles_of, transform
 from .vectors import clear, itemsize, kind, lanes, line_of, move, panel_width, tile_rows
 from .workspace import carve
 
 Pair = tuple[int, int]
 
-WORKSPACE = 3 * 2**20  # bytes of V and M that a block should not exceed
-MIN_TILES = 56  # but at least so many, or U is read too often
+WORKSPACE = 2**20  # bytes of V and M that a block should not exceed
+MIN_TILES = 28, 56  # but at least so many, or U is read too often; more where U is LARGE
+LARGE = 2**24  # bytes
 
 
 def fits(w) -> bool:
@@ -61,7 +62,7 @@ def correlate(
     down, across = -(-OH // m), -(-OW // m)
     tiles = N * down * across
     per_tile = (m + 2) ** 2 * (C + panels * width) * item
-    block = max(MIN_TILES, WORKSPACE // per_tile)
+    block = max(MIN_TILES[transformed.nbytes > LARGE], WORKSPACE // per_tile)
     blocks = -(-tiles // block)
     if blocks % 2 and blocks < 16:
         blocks += 1
@@ -84,7 +85,7 @@ def correlate(
         0 if biases is None else biases.ctypes.data,
         (N, C, H, W, K, OH, OW),
         origin,
-        RELU if relu else 0,
+        (RELU if relu else 0) | (STREAM if streams(y) else 0),
         work=block * per_tile,
         room=room,
     )
@@ -190,7 +191,7 @@ def _correlate(start, stop, room, parts, form, size, block, x, y, u, biases, sha
                     products + p * m_panel + t * width * item, n * m_position, m_position, vector,
                     there + offset, row, column, vector,
                     min(width, K - p * width) * item // vector,
-                    biases + offset if biases != 0 else 0, flags,
+                    biases + offset if biases != 0 else 0, flags if inside else flags & RELU,
                 )  # fmt: skip
             if not inside:
                 there = y[0] + image * y[1] + r * y[2] + q * y[3]
@@ -206,9 +207,9 @@ def to_positions(
 ):  # fmt: skip
     """Transform some tiles (first, count) of a map to target[position][panel][tile][channel].
 
-    A tile is ``side`` pixels wide, n of x or m of gy, and starts at origin + m * its place in the grid (down, across);
-    outside the map there are zeros, which are put together in ``patch``. strides: distances of
-    tiles, positions and panels in the target, and the number of channels in a panel.
+    A tile is ``side`` pixels wide, n of x or m of gy, and starts at origin + m * its place in the
+    grid (down, across); outside the map there are zeros, which are put together in ``patch``.
+    strides: distances of tiles, positions and panels in the target, and channels of a panel.
     """
     (H, W, C), (h0, w0), (down, across), (first, count) = shape, origin, grid, some
     row, position, panel, width = strides

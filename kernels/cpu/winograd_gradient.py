@@ -202,7 +202,8 @@ def _taps(start, stop, form, size, sums, shape, gw):
             form, TAP, size, sums + (p * C + c0) * width * item, n * position, position, vector,
             line_of(filters), 3 * row, row, vector, row // vector, 0, 0,
         )  # fmt: skip
+        r = taps(size)
         unpack_block(
             form, line_of(filters), gw[0] + p * width * gw[1] + c0 * gw[2],
-            (gw[1], gw[2], gw[3], gw[4]), (min(width, K - p * width), count, taps(size), taps(size)),
+            (gw[1], gw[2], gw[3], gw[4]), (min(width, K - p * width), count, r, r),
         )  # fmt: skip

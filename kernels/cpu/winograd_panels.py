@@ -18,7 +18,7 @@ and for the gradient of the weights, with gy transformed for all tiles too (Z):
 
     for panel of 32 filters, block of channels                task of a thread
         for position
-            for some channels                                 micro-kernel: V[position]^T Z[position]
+            for some channels                                 micro-kernel: V^T Z of the position
         A^T (...) A -> taps -> gw
 """
 
@@ -32,18 +32,31 @@ from .packing import pack_block, panels_of, unpack_block, width_of
 from .threads import parallel_for
 from .tile import ACCUMULATE, ROWS, STEPS, heights, tiles
 from .transforms import (
+    COLLECT,
     FILTER,
     GRADIENT,
     INPUT,
     OUTPUT,
     RELU,
+    SPREAD,
     TAP,
     outputs,
     taps,
     tiles_of,
     transform,
 )
-from .vectors import fetch, itemsize, kind, lanes, line_of, move, panel_width, tile_rows
+from .vectors import (
+    add_to,
+    clear,
+    fetch,
+    itemsize,
+    kind,
+    lanes,
+    line_of,
+    move,
+    panel_width,
+    tile_rows,
+)
 from .winograd import to_positions
 from .workspace import carve
 
@@ -56,26 +69,45 @@ TILES = 8  # tiles a task transforms
 def correlate(x, w, y, bias=None, *, origin: Pair, m: int, relu: bool = False) -> None:
     """Fill y (N, K, OH, OW) from x (N, C, H, W) and w (1, K, C, r, r), as ``winograd.correlate``;
     (m, r) is one of ``transforms.SIZES``."""
+    grid = -(-y.shape[2] // m), -(-y.shape[3] // m)
+    _multiply(INPUT, x, w, y, bias, origin, (0, 0), grid, m, relu)
+
+
+def correlate_input(gy, w, gx, *, origin: Pair, m: int) -> None:
+    """Fill gx (N, C, H, W), the gradient of ``correlate``'s x, from gy (N, K, OH, OW) and w
+    (1, K, C, r, r).
+
+    Flipped filters would do as well, but a map of 22x22 has twice as many tiles as one of 16x16.
+    """
+    grid = -(-gy.shape[2] // m), -(-gy.shape[3] // m)
+    _multiply(SPREAD, gy, w.swapaxes(1, 2), gx, None, (0, 0), origin, grid, m, False)
+
+
+def _multiply(what, x, w, y, bias, origin: Pair, corner: Pair, grid: Pair, m: int, relu) -> None:
+    """The tiles of x in the grid, transformed, times w (1, K, C, r, r), into y (N, K, OH, OW).
+
+    what: INPUT or SPREAD. Tiles of x start at ``origin``, what is collected for y at ``corner``.
+    """
     form, item, r = kind(x.dtype), x.itemsize, w.shape[3]
     (N, C), K, (OH, OW) = x.shape[:2], w.shape[1], y.shape[2:]
     width, n = width_of(form), m + r - 1
-    panels, grid = -(-K // width), (-(-OH // m), -(-OW // m))
-    tiles = N * grid[0] * grid[1]
+    panels, tiles = -(-K // width), N * grid[0] * grid[1]
     block = _even(C, BLOCK // (n * n * width * item), form)
-    v = _positions(form, INPUT, (m, r), x, origin, grid, block)
+    v = _positions(form, what, (m, r), x, origin, grid, block)
     biases = panels_of(bias, 1, K, panels, width) if bias is not None else None
     places, room = carve(
         r * r * block * width * item,  # filters
         n * n * block * width * item,  # U
         n * n * tiles * width * item,  # M
-        m * m * width * item,  # a tile of y that is cut off
+        n * n * width * item,  # a tile of y that is cut off, or is to be added
     )
     parallel_for(
         _panels,
         *(panels, places, form, tiles_of(m, r), v.ctypes.data, (w.ctypes.data, *w.strides)),
         (y.ctypes.data, *(y.strides[i] for i in (0, 2, 3))),
         0 if biases is None else biases.ctypes.data,
-        (C, K, OH, OW, tiles, *grid, block),
+        (N, C, K, OH, OW, tiles, *grid, block),
+        (what == SPREAD, *corner),
         RELU if relu else 0,
         work=n * n * tiles * C,
         room=room,
@@ -159,43 +191,30 @@ def _transform_tiles(
         first = task * TILES
         some = first, min(TILES, tiles - first)
         there = target + first * strides[0]
+        # What is transformed is a constant of the code: a branch for each
         if what == INPUT:
             to_positions(
-                form,
-                INPUT,
-                size,
-                side,
-                x,
-                shape,
-                origin,
-                grid,
-                some,
-                there,
-                strides,
+                form, INPUT, size, side, x, shape, origin, grid, some, there, strides,
                 line_of(patch),
-            )
+            )  # fmt: skip
+        elif what == GRADIENT:
+            to_positions(
+                form, GRADIENT, size, side, x, shape, origin, grid, some, there, strides,
+                line_of(patch),
+            )  # fmt: skip
         else:
             to_positions(
-                form,
-                GRADIENT,
-                size,
-                side,
-                x,
-                shape,
-                origin,
-                grid,
-                some,
-                there,
-                strides,
+                form, SPREAD, size, side, x, shape, origin, grid, some, there, strides,
                 line_of(patch),
-            )
+            )  # fmt: skip
 
 
 @kernel()
-def _panels(start, stop, room, places, form, size, v, w, y, biases, shape, flags):
+def _panels(start, stop, room, places, form, size, v, w, y, biases, shape, spread, flags):
     """Panels of filters."""
     m, r = outputs(size), taps(size)
-    C, K, OH, OW, number, down, across, block = shape
+    N, C, K, OH, OW, number, down, across, block = shape
+    adjoint, top, left = spread
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
     vector, n = lanes(form) * itemsize(form), m + r - 1
     v_row = block * item
@@ -237,6 +256,25 @@ def _panels(start, stop, room, places, form, size, v, w, y, biases, shape, flags
                             c + t * width * item, width * item, height * width * item, 0,
                             ACCUMULATE if c0 > 0 else 0,
                         )  # fmt: skip
+        if adjoint:
+            for pixel in range(N * OH * OW):
+                image, place = divmod(pixel, OH * OW)
+                there = y[0] + image * y[1] + place // OW * y[2] + place % OW * y[3]
+                clear(there + k0 * item, count * item)
+            for t in range(number):
+                image, place = divmod(t, down * across)
+                h, q = place // across * m + top, place % across * m + left
+                transform(
+                    form, COLLECT, size, sums + t * width * item, n * position, position,
+                    vector, piece, n * width * item, width * item, vector,
+                    count * item // vector, 0, 0,
+                )  # fmt: skip
+                for i in range(max(0, -h), min(n, OH - h)):
+                    for j in range(max(0, -q), min(n, OW - q)):
+                        there = y[0] + image * y[1] + (h + i) * y[2] + (q + j) * y[3]
+                        source = piece + (i * n + j) * width * item
+                        add_to(form, there + k0 * item, source, count * item // vector)
+            continue
         for t in range(number):
             image, place = divmod(t, down * across)
             h, q = place // across * m, place % across * m
