@@ -14,7 +14,7 @@ This file turns each into correlations on channels-last maps and says which algo
                          channels (winograd.py; winograd_panels.py where filters outweigh the map)
 
 Nothing is ever laid out as columns. ``set_algorithm`` forces one of the two; "auto" takes
-Winograd's where it was measured to be faster: see ``_winograd``.
+Winograd's where it was measured to be faster: see ``winograd_tile``.
 """
 
 from math import gcd
@@ -67,7 +67,7 @@ def conv2d_grad_input(
     gx = layout.empty((N, Cg * groups, *input_size), gy.dtype)
     w = w.reshape(groups, K // groups, *w.shape[1:]).swapaxes(1, 2)
     gy = _dense_channels(gy)
-    m = _winograd(w, gy.shape, tuple(stride), tuple(dilation))
+    m = winograd_tile(w, gy.shape, tuple(stride), tuple(dilation))
     if m and w.shape[3] > 3:
         origin = tuple(-p for p in padding)
         winograd_panels.correlate_input(gy, w.swapaxes(1, 2), gx, origin=origin, m=m)
@@ -97,7 +97,7 @@ def conv2d_grad_weight(
     K, C = gy.shape[1], x.shape[1]
     gw = np.empty((groups, K // groups, C // groups, *kernel_size), gy.dtype)
     x, gy, origin = _dense_channels(x), _dense_channels(gy), tuple(-p for p in padding)
-    m = _winograd(gw, gy.shape, tuple(stride), tuple(dilation))
+    m = winograd_tile(gw, gy.shape, tuple(stride), tuple(dilation))
     if m and _outweighs(gw, gy.shape):
         winograd_panels.correlate_weights(x, gy, gw, origin=origin, m=m)
     elif m:
@@ -105,6 +105,24 @@ def conv2d_grad_weight(
     else:
         gradient.correlate_weights(x, gy, gw, origin=origin, step=stride, dilation=dilation)
     return gw.reshape(K, C // groups, *kernel_size)
+
+
+def winograd_tile(w, output_shape, step: Pair, dilation: Pair) -> int:
+    """The tile size of Winograd's algorithm, or 0 where it cannot run this or saves no time.
+
+    w (groups, K, C, KH, KW), all of a group; output_shape (N, K, OH, OW).
+
+    Measured: with 16 channels or filters its transforms cost as much as its products save, and
+    maps smaller than a few tiles leave most of a block empty.
+    """
+    G, K, C, KH, KW = w.shape
+    if _algorithm == "direct" or G > 1 or KH != KW or KH not in TILES:
+        return 0
+    if step != (1, 1) or dilation != (1, 1) or not winograd.fits(w):
+        return 0
+    N, _, OH, OW = output_shape
+    worth = w.dtype == np.float32 and min(K, C) >= 32 and N * OH * OW >= 256
+    return TILES[KH] if worth or _algorithm == "winograd" else 0
 
 
 def _dense_channels(x):
@@ -136,7 +154,7 @@ def _correlate(
     whose transform may be kept."""
     if b is not None:
         b = np.ascontiguousarray(b)
-    m = _winograd(w, y.shape, tuple(step), tuple(dilation))
+    m = winograd_tile(w, y.shape, tuple(step), tuple(dilation))
     if m and _outweighs(w, y.shape):
         winograd_panels.correlate(x, w, y, b, origin=origin, relu=relu, m=m)
     elif m:
@@ -148,22 +166,6 @@ def _correlate(
     else:
         settings = {"origin": tuple(origin), "step": tuple(step), "dilation": tuple(dilation)}
         direct.correlate(x, w, y, b, **settings, relu=relu)
-
-
-def _winograd(w, output_shape, step: Pair, dilation: Pair) -> int:
-    """The tile size of Winograd's algorithm, or 0 where it cannot run this or saves no time.
-
-    Measured: with 16 channels or filters its transforms cost as much as its products save, and
-    maps smaller than a few tiles leave most of a block empty.
-    """
-    G, K, C, KH, KW = w.shape
-    if _algorithm == "direct" or G > 1 or KH != KW or KH not in TILES:
-        return 0
-    if step != (1, 1) or dilation != (1, 1) or not winograd.fits(w):
-        return 0
-    N, _, OH, OW = output_shape
-    worth = w.dtype == np.float32 and min(K, C) >= 32 and N * OH * OW >= 256
-    return TILES[KH] if worth or _algorithm == "winograd" else 0
 
 
 def _outweighs(w, output_shape) -> bool:

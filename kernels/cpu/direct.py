@@ -94,6 +94,7 @@ def correlate(
         0 if biases is None else biases.ctypes.data,
     )
     seen = (rows - 1) * step[0] + (KH - 1) * dilation[0] + 1
+    past_caches = K * item % LINE == 0 and blocks == 1 and streams(y)
     places, room = carve(
         seen * (last[1] - first[1]) * G * C * item if padded else 0,  # the strip with its border
         sizes[1] * width * item if K % width else 0,  # a row of tiles that do not fill their panel
@@ -108,8 +109,7 @@ def correlate(
         (G, K, C, KH, KW, block),
         (*origin, *step, *dilation),
         (first[1], last[1]) if padded else (0, 0),
-        (RELU if relu else 0)
-        | (STREAM if K * item % LINE == 0 and blocks == 1 and streams(y) else 0),
+        (RELU if relu else 0) | (STREAM if past_caches else 0),
         work=N * sizes[0] * sizes[1] * G * K * C * KH * KW * 2 // FLOPS // (tasks * parts),
         room=room,
     )

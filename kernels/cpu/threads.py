@@ -28,9 +28,9 @@ def parallel_for(
 
     ``work`` is the cost of one item in elementary operations; small loops run in the calling
     thread. With ``room``, a number of bytes, the kernel's third argument is the address of so many
-    that are its thread's own (workspace.py). May be called from several Python threads at once, and
-    from inside a kernel, where it runs in the thread that it is called from. An exception in a
-    chunk is raised here.
+    that are its thread's own (workspace.py). May be called from several Python threads at once,
+    and from inside a kernel, where it runs in the thread that it is called from. An exception in
+    a chunk is raised here.
     """
     threads = get_num_threads()
     chunk = max(-(-count // (CHUNKS * threads)), -(-GRAIN // max(1, work)))

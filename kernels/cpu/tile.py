@@ -85,18 +85,6 @@ def tiles(
 
 
 @register_jitable
-def tile(
-    kind, form, rows, a, a_row, a_run, a_inner, a_outer, b, b_run, b_inner, b_outer,
-    run, inner, outer, c, c_row, bias, flags,
-):  # fmt: skip
-    """One tile: see ``tiles``."""
-    tiles(
-        kind, form, rows, 1, a, a_row, a_run, a_inner, a_outer, 0, b, b_run, b_inner, b_outer,
-        run, inner, outer, c, c_row, 0, bias, flags,
-    )  # fmt: skip
-
-
-@register_jitable
 def heights(rows, most):
     """How ``rows`` rows are cut into tiles of nearly equal height, at most ``most``: so many of
     height + 1, then so many of height. Returns (height, number of higher ones, of the others)."""

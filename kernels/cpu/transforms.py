@@ -127,10 +127,10 @@ def transform(
 ):  # fmt: skip
     """target = M source M^T for ``vectors`` vectors one after the other.
 
-    what: a constant, INPUT ... COLLECT; size: ``tiles_of(m, r)``. Element (i, j) of the square lies at
-    source + i*source_row + j*source_column, in bytes; the next vector source_next further. OUTPUT
-    adds the bias, one vector for each vector (an address, or 0); with the flag RELU it rectifies,
-    with STREAM it stores past the caches.
+    what: a constant, INPUT ... COLLECT; size: ``tiles_of(m, r)``. Element (i, j) of the square
+    lies at source + i*source_row + j*source_column, in bytes; the next vector source_next further.
+    OUTPUT adds the bias, one vector for each vector (an address, or 0); with the flag RELU it
+    rectifies, with STREAM it stores past the caches.
     """
     signature = types.void(form, what, size, *[types.int64] * 11)
     bits, _, _, lanes = shape_of(form)

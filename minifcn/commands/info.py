@@ -15,7 +15,6 @@ def add_arguments(parser) -> None:
 def run(arguments) -> int:
     """Look and print."""
     import importlib.metadata
-    import importlib.util
     import os
     import platform
 
@@ -31,16 +30,5 @@ def run(arguments) -> int:
     backend = backends.current_backend()
     threads = f", {backends.get_num_threads()} threads" if backend == "cpu" else ""
     print(f"backend {backend}{threads} of {os.cpu_count()} cores")
-    if importlib.util.find_spec("threadpoolctl"):
-        import numpy  # noqa: F401 - loads the BLAS that is asked about
-        from threadpoolctl import threadpool_info
-
-        for pool in threadpool_info():
-            if pool["user_api"] == "blas":
-                kernels = f" with {pool['architecture']} kernels" if "architecture" in pool else ""
-                print(f"BLAS {pool['internal_api']} {pool['version']}{kernels}, "
-                      f"{pool['num_threads']} threads")  # fmt: skip
-    forced = os.environ.get("OPENBLAS_CORETYPE")
-    print(f"OPENBLAS_CORETYPE {forced or 'not set'}")
     print("models: " + ", ".join(models.names()))
     return 0

@@ -3,6 +3,7 @@
 colormap.py    label maps as colours, alone or over the photograph
 samples.py     photographs, truths and predictions side by side, with a legend
 curves.py      what a training log tells
+roofline.py    what a machine can do, and how near to it kernels come
 graph.py       a graph of functions as SVG or DOT text
 picture.py     picture files, written whole
 """
@@ -22,6 +23,7 @@ _HOMES = {
     "graph_svg": "graph",
     "save_figure": "picture",
     "save_image": "picture",
+    "draw_roofline": "roofline",
     "draw_samples": "samples",
 }
 
