@@ -48,7 +48,7 @@ class TrainingStep:
 
     def _backward(self):
         self.solver.zero_grad()
-        loss = F.cross_entropy(self.net(self.image), self.labels, reduction="sum")
+        loss = pixel_loss(self.net, self.image, self.labels, reduction="sum")
         loss.backward()
         return loss
 

@@ -1,6 +1,6 @@
-"""The CPU backend: Numba loops on a thread pool, and NumPy's BLAS for products."""
+"""The CPU backend: Numba loops on a thread pool, and one micro-kernel for products."""
 
-from .activation import bias_grad, relu, relu_grad
+from .activation import bias_grad, relu, relu_, relu_bias_grad, relu_grad
 from .confusion import confusion_counts
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
 from .loss import cross_entropy, cross_entropy_grad
@@ -8,7 +8,8 @@ from .lrn import local_response_norm, local_response_norm_grad
 from .matmul import matmul
 from .memory import keep_freed_memory
 from .pool import avg_pool2d, avg_pool2d_grad, max_pool2d, max_pool2d_grad
-from .solver import adamw_step, sgd_step
+from .scores import argmax_upsampled, upsample_cross_entropy, upsample_cross_entropy_grad
+from .solver import adamw_step, adamw_steps, sgd_step, sgd_steps
 from .threads import get_num_threads, set_num_threads
 from .upsample import upsample_bilinear, upsample_bilinear_grad
 
@@ -16,6 +17,8 @@ keep_freed_memory()
 
 __all__ = [
     "adamw_step",
+    "adamw_steps",
+    "argmax_upsampled",
     "avg_pool2d",
     "avg_pool2d_grad",
     "bias_grad",
@@ -32,9 +35,14 @@ __all__ = [
     "max_pool2d",
     "max_pool2d_grad",
     "relu",
+    "relu_",
+    "relu_bias_grad",
     "relu_grad",
     "set_num_threads",
     "sgd_step",
+    "sgd_steps",
     "upsample_bilinear",
     "upsample_bilinear_grad",
+    "upsample_cross_entropy",
+    "upsample_cross_entropy_grad",
 ]

@@ -50,7 +50,8 @@ def channels_last(x) -> np.ndarray:
         return x
     y = empty(x.shape, x.dtype)
     N, C, H, W = x.shape
-    parallel_for(_copy, N * H, x, y.transpose(0, 2, 3, 1), work=4 * C * W)
+    along = x.strides[1] == x.itemsize  # channels are neighbours, pixels are not
+    parallel_for(_copy, N * H, x, y.transpose(0, 2, 3, 1), along, work=4 * C * W)
     return y
 
 
@@ -60,11 +61,16 @@ def nhwc(x) -> np.ndarray:
 
 
 @kernel()
-def _copy(start, stop, x, y):
-    """Rows of y (N, H, W, C) from x (N, C, H, W), whose rows are read in order."""
+def _copy(start, stop, x, y, along):
+    """Rows of y (N, H, W, C) from x (N, C, H, W), read along channels or along rows."""
     _, C, H, W = x.shape
     for task in range(start, stop):
         n, h = divmod(task, H)
+        if along:
+            for w in range(W):
+                for c in range(C):
+                    y[n, h, w, c] = x[n, c, h, w]
+            continue
         for w0 in range(0, W, 64):
             for c in range(C):
                 for w in range(w0, min(w0 + 64, W)):

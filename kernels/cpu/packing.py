@@ -88,11 +88,10 @@ def pack_block(form, w, g, filters, channels, window, target):
         if backwards:
             start += (KH - 1) * w_i + (KW - 1) * w_j
         for f in range(0, squares, vector):
+            _places(table, target, c, f, depth, (KH, KW), backwards, width * item)
             for k in range(0, whole, vector):
-                for v in range(vector):
-                    place = _place(c, f + v, depth, (KH, KW), backwards)
-                    table[v] = target + (place * width + k) * item
-                transpose(form, start + k * w_k + f * item, w_k, address_of(table))
+                here = start + k * w_k + f * item
+                transpose(form, here, w_k, address_of(table), k * item)
     # and the rest, number by number
     for c in range(depth):
         for i in range(KH):
@@ -120,12 +119,10 @@ def unpack_block(form, panel, target, strides, shape):
     whole, squares = filters // vector * vector, run // vector * vector
     for c in range(runs):
         for f in range(0, squares, vector):
+            _places(table, panel, c, f, depth, (KH, KW), False, width * item)
             for k in range(0, whole, vector):
-                for v in range(vector):
-                    place = _place(c, f + v, depth, (KH, KW), False)
-                    table[v] = panel + (place * width + k) * item
                 there = target + k * w_k + c * w_c + f * item
-                transpose_back(form, address_of(table), there, w_k)
+                transpose_back(form, address_of(table), k * item, there, w_k)
     for k in range(filters):
         for c in range(depth):
             for i in range(KH):
@@ -155,10 +152,13 @@ def _runs(item, strides, depth, window):
 
 
 @kernel()
-def _place(c, f, depth, window, backwards):
-    """Where number f of a run belongs in a panel [i][j][c]."""
+def _places(table, panel, c, f, depth, window, backwards, row):
+    """The addresses in a panel [i][j][c] of the numbers f, f + 1, ... of a run that starts at
+    channel c; rows of the panel are ``row`` bytes."""
     taps = window[0] * window[1]
     c, tap = c + f // taps, f % taps
-    if backwards:
-        tap = taps - 1 - tap
-    return tap * depth + c
+    for v in range(len(table)):
+        table[v] = panel + ((taps - 1 - tap if backwards else tap) * depth + c) * row
+        tap += 1
+        if tap == taps:
+            c, tap = c + 1, 0

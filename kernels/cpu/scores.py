@@ -100,15 +100,15 @@ def upsample_cross_entropy_grad(
 
 
 def argmax_upsampled(
-    x, kernel_size: Pair, stride: Pair, padding: Pair, offset: Pair, size: Pair
+    x, kernel_size: Pair, stride: Pair, padding: Pair, offset: Pair, output_size: Pair
 ) -> np.ndarray:
     """argmax over k of upsample_bilinear(x)[:, k, top : top + H, left : left + W].
 
-    size (H, W); returns (N, H, W) int64. The first of equal classes wins, and the first NaN, as
-    with numpy.argmax.
+    output_size (H, W); returns (N, H, W) int64. The first of equal classes wins, and the first
+    NaN, as with numpy.argmax.
     """
-    best = np.empty((x.shape[0], *size), np.int64)
-    axes = _axes(taps, x, kernel_size, stride, padding, offset, size)
+    best = np.empty((x.shape[0], *output_size), np.int64)
+    axes = _axes(taps, x, kernel_size, stride, padding, offset, output_size)
     _for_rows(_best_classes, x, axes, (best,))
     return best
 

@@ -139,41 +139,43 @@ def _transposed(emit: Vectors, vectors):
 
 
 @intrinsic
-def transpose(typing, kind, source, source_row, targets):
+def transpose(typing, kind, source, source_row, targets, offset):
     """Read a square of lanes x lanes numbers, and store its columns as vectors.
 
-    Its rows lie ``source_row`` bytes apart; targets: the address of as many addresses.
+    Its rows lie ``source_row`` bytes apart; targets: the address of as many addresses, to each of
+    which ``offset`` is added.
     """
     bits, _, _, lanes = shape_of(kind)
 
     def generate(context, builder, signature, arguments):
-        _, source, row, targets = arguments
+        _, source, row, targets, offset = arguments
         emit, long = Vectors(builder, bits, lanes), ir.IntType(64)
         rows = [emit.load(builder.add(source, builder.mul(row, long(i)))) for i in range(lanes)]
         table = builder.inttoptr(targets, long.as_pointer())
         for i, vector in enumerate(_transposed(emit, rows)):
-            emit.store(vector, builder.load(builder.gep(table, [long(i)])))
+            emit.store(vector, builder.add(builder.load(builder.gep(table, [long(i)])), offset))
         return context.get_dummy_value()
 
-    return types.void(kind, types.int64, types.int64, types.int64), generate
+    return types.void(kind, *[types.int64] * 4), generate
 
 
 @intrinsic
-def transpose_back(typing, kind, sources, target, target_row):
+def transpose_back(typing, kind, sources, offset, target, target_row):
     """The reverse of ``transpose``: vectors from a table of addresses become columns of a square
     whose rows lie ``target_row`` bytes apart."""
     bits, _, _, lanes = shape_of(kind)
 
     def generate(context, builder, signature, arguments):
-        _, sources, target, row = arguments
+        _, sources, offset, target, row = arguments
         emit, long = Vectors(builder, bits, lanes), ir.IntType(64)
         table = builder.inttoptr(sources, long.as_pointer())
-        columns = [emit.load(builder.load(builder.gep(table, [long(i)]))) for i in range(lanes)]
+        places = (builder.load(builder.gep(table, [long(i)])) for i in range(lanes))
+        columns = [emit.load(builder.add(place, offset)) for place in places]
         for i, vector in enumerate(_transposed(emit, columns)):
             emit.store(vector, builder.add(target, builder.mul(row, long(i))))
         return context.get_dummy_value()
 
-    return types.void(kind, types.int64, types.int64, types.int64), generate
+    return types.void(kind, *[types.int64] * 4), generate
 
 
 @intrinsic
@@ -276,17 +278,6 @@ def add_to(typing, kind, target, source, count):
         return context.get_dummy_value()
 
     return types.void(kind, types.int64, types.int64, types.int64), generate
-
-
-@intrinsic
-def fetch(typing, address):
-    """Ask for the cache line of an address before it is read."""
-
-    def generate(context, builder, signature, arguments):
-        Vectors(builder, 32, 1).prefetch(arguments[0])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), generate
 
 
 @intrinsic

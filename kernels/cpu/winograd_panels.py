@@ -48,7 +48,6 @@ from .transforms import (
 from .vectors import (
     add_to,
     clear,
-    fetch,
     itemsize,
     kind,
     lanes,
@@ -237,11 +236,7 @@ def _panels(start, stop, room, places, form, size, v, w, y, biases, shape, sprea
                 form, FILTER, size, filters, r * row, row, vector,
                 u, n * row, row, vector, row // vector, 0, 0,
             )  # fmt: skip
-            ahead = w[0] + k0 * w[2] + (c0 + depth) * w[3]  # the next block of the filters
-            lines = -(-(min(block, C - c0 - depth) * r * r * item) // 64) * count
             for e in range(n * n):
-                for z in range(lines * e // (n * n), lines * (e + 1) // (n * n)):
-                    fetch(ahead + z % count * w[2] + z // count * 64)
                 a = v + (c0 // block * n * n + e) * number * v_row
                 c = sums + e * position
                 for height, times, t in (

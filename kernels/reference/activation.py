@@ -1,4 +1,4 @@
-"""The rectifier and its gradient."""
+"""The rectifier, its gradient, and the gradient of the bias that a layer adds before it."""
 
 import numpy as np
 
@@ -8,12 +8,27 @@ def relu(x):
     return np.maximum(x, 0)
 
 
+def relu_(x):
+    """x = max(x, 0), in place; returns x."""
+    return np.maximum(x, 0, out=x)
+
+
 def relu_grad(gy, y, out=None):
     """gx = gy where y > 0, else 0: at the kink itself the gradient is 0. ``out``, such as gy
     itself, is filled and returned."""
-    return np.multiply(gy, y > 0, out=out)
+    gx = np.where(y > 0, gy, gy.dtype.type(0))
+    if out is None:
+        return gx
+    out[...] = gx
+    return out
 
 
 def bias_grad(gy):
     """gb[k] = sum of gy[n,k,h,w] over n, h, w: the gradient of a bias (K,)."""
     return gy.sum(axis=(0, 2, 3))
+
+
+def relu_bias_grad(gy, y, out=None):
+    """gx = relu_grad(gy, y, out) and gb = bias_grad(gx)."""
+    gx = relu_grad(gy, y, out)
+    return gx, bias_grad(gx)

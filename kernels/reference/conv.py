@@ -21,9 +21,7 @@ Pair = tuple[int, int]
 WORKSPACE = 32 * 2**20  # bytes of columns alive at a time
 
 
-def conv2d(
-    x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu: bool = False
-):
+def conv2d(x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu: bool = False):
     """y[n,k,oh,ow] = b[k] + sum over c, i, j of w[k,c,i,j] * x[n,c,oh*SH-PH+i*DH,ow*SW-PW+j*DW].
 
     x (N, C, H, W), w (K, C/groups, KH, KW), b (K,) or None; returns y (N, K, OH, OW), or max(y, 0)

@@ -11,16 +11,25 @@ Pair = tuple[int, int]
 
 
 def max_pool2d(
-    x, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, output_size: Pair
+    x,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    output_size: Pair,
+    want_argmax: bool = True,
 ):
     """y[n,c,oh,ow] = max over i, j of x[n,c, oh*SH-PH+i*DH, ow*SW-PW+j*DW].
 
     x (N, C, H, W). Returns y (N, C, OH, OW) and argmax of the same shape: i*KW + j of the first
-    maximal tap in reading order, as uint8 where 256 taps suffice, else int32. NaN is maximal.
+    maximal tap in reading order, as uint8 where 256 taps suffice, else int32; None where it is not
+    wanted. NaN is maximal.
     """
     windows = _windows(x, -np.inf, kernel_size, stride, padding, dilation, output_size)
     argmax = windows.argmax(axis=0)
     y = np.take_along_axis(windows, argmax[None], axis=0)[0]
+    if not want_argmax:
+        return y, None
     return y, argmax.astype(np.uint8 if len(windows) <= 256 else np.int32)
 
 

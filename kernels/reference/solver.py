@@ -1,4 +1,4 @@
-"""Parameter updates, in place: one call, one parameter."""
+"""Parameter updates, in place: of one parameter, or of all that are listed."""
 
 import numpy as np
 
@@ -11,6 +11,12 @@ def sgd_step(w, g, v, rate: float, momentum: float, decay: float) -> None:
     v *= w.dtype.type(momentum)
     v += w.dtype.type(rate) * (g + w.dtype.type(decay) * w)
     w -= v
+
+
+def sgd_steps(parameters) -> None:
+    """sgd_step for each (w, g, v, rate, momentum, decay)."""
+    for arguments in parameters:
+        sgd_step(*arguments)
 
 
 def adamw_step(
@@ -28,3 +34,9 @@ def adamw_step(
     s += real(1 - beta2) * g * g
     w *= real(1 - rate * decay)
     w -= real(rate / (1 - beta1**step)) * m / (np.sqrt(s / real(1 - beta2**step)) + real(epsilon))
+
+
+def adamw_steps(parameters) -> None:
+    """adamw_step for each (w, g, m, s, rate, beta1, beta2, epsilon, decay, step)."""
+    for arguments in parameters:
+        adamw_step(*arguments)

@@ -141,6 +141,6 @@ def _add_to_leaf(leaf, gx, owned: bool) -> None:
     if gx is None:
         return
     if leaf.grad is None:
-        leaf.grad = gx if owned else gx.copy()
+        leaf.grad = gx if owned else gx.copy(order="K")
     else:
         leaf.grad += gx

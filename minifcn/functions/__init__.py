@@ -12,11 +12,13 @@ from .linear import linear
 from .loss import cross_entropy
 from .lrn import local_response_norm
 from .pool import avg_pool2d, max_pool2d
+from .scores import argmax_upsampled, upsample_cross_entropy
 from .spatial import cat, crop, pad
 from .upsample import bilinear_filter, upsample_bilinear
 
 __all__ = [
     "add",
+    "argmax_upsampled",
     "avg_pool2d",
     "bilinear_filter",
     "cat",
@@ -51,4 +53,5 @@ __all__ = [
     "tanh",
     "transpose",
     "upsample_bilinear",
+    "upsample_cross_entropy",
 ]

@@ -1,5 +1,7 @@
 """Nonlinearities that act on every element, and the softmax, which acts along one axis."""
 
+import numpy as np
+
 from .. import rng
 from ..autograd import Function, Tensor, as_tensor
 from ..backends import array_module, kernels_for
@@ -58,8 +60,7 @@ class Dropout(Function):
 
     def forward(self, x):
         same_dtype("dropout", x=x)
-        xp = array_module(x)
-        keep = xp.asarray(rng.generator().random(x.shape, dtype="float32") >= self.p)
+        keep = array_module(x).asarray(self._draw(x.shape))
         self.save(keep)
         return self._apply(x, keep)
 
@@ -67,8 +68,15 @@ class Dropout(Function):
         (keep,) = self.saved
         return self._apply(gy, keep)
 
+    def _draw(self, shape):
+        """True with probability 1 - p. The channels, axis 1, are drawn innermost whatever the
+        layout of x: the mask does not depend on that, and fits the maps of a fast backend."""
+        last = (shape[0], *shape[2:], shape[1]) if len(shape) > 2 else shape
+        keep = rng.generator().random(last, dtype="float32") >= self.p
+        return np.moveaxis(keep, -1, 1) if len(shape) > 2 else keep
+
     def _apply(self, x, keep):
-        return x * keep * x.dtype.type(1 / (1 - self.p))
+        return x * (keep * x.dtype.type(1 / (1 - self.p)))
 
 
 class Softmax(Function):

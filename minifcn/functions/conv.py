@@ -85,19 +85,21 @@ class Conv2d(Windowed):
 
     def backward(self, gy):
         (x, w, y), kernels = self.saved, kernels_for(gy)
-        size = self.input_shapes[0][2:]
-        if self.relu:
-            gy = kernels.relu_grad(gy, y, out=gy if self.owns_gradient else None)
+        size, gb = self.input_shapes[0][2:], None
+        needs_bias, out = any(self.needs_input_grad[2:]), gy if self.owns_gradient else None
+        if self.relu and needs_bias:
+            gy, gb = kernels.relu_bias_grad(gy, y, out=out)
+        elif self.relu:
+            gy = kernels.relu_grad(gy, y, out=out)
+        elif needs_bias:
+            gb = kernels.bias_grad(gy)
         gx = None if w is None else kernels.conv2d_grad_input(gy, w, size, *self.windows)
         gw = (
             None
             if x is None
             else kernels.conv2d_grad_weight(gy, x, self.kernel_size, *self.windows)
         )
-        gb = tuple(
-            kernels.bias_grad(gy) if needed else None for needed in self.needs_input_grad[2:]
-        )
-        return gx, gw, *gb
+        return (gx, gw, gb)[: len(self.input_shapes)]
 
 
 class ConvTranspose2d(Windowed):

@@ -9,14 +9,25 @@ from ._arguments import same_dtype
 REDUCTIONS = ("mean", "sum", "batch", "none")
 
 
-class CrossEntropy(Function):
-    """loss = sum over valid pixels of weight[label] * -log softmax(scores)[label] / divisor."""
+class PixelLoss(Function):
+    """What losses over labelled pixels share: their settings, and the reduction.
 
-    def __init__(self, labels, weight, ignore_index: int, reduction: str):
-        self.labels, self.weight = labels, weight
+    loss = sum over valid pixels of weight[label] * -log softmax(scores)[label] / divisor
+    """
+
+    def __init__(self, labels, weight=None, ignore_index: int = 255, reduction: str = "mean"):
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"cross_entropy: reduction {reduction!r} is none of {REDUCTIONS}")
+        self.labels = labels.data if isinstance(labels, Tensor) else np.asarray(labels)
+        if self.labels.dtype.kind not in "iu":
+            raise TypeError(
+                f"cross_entropy: labels must be integers; got dtype {self.labels.dtype}"
+            )
+        self.weight = as_tensor(weight).data if weight is not None else None
         self.ignore_index, self.reduction = ignore_index, reduction
 
-    def infer_shape(self, scores):
+    def loss_shape(self, scores):
+        """The loss's shape, for scores of this shape; a ValueError where the labels do not fit."""
         labels = self.labels.shape
         if 0 in scores:
             raise ValueError(f"cross_entropy: scores are empty: shape {scores}")
@@ -29,44 +40,58 @@ class CrossEntropy(Function):
             raise ValueError(f"cross_entropy: weight {self.weight.shape} for {scores[1]} classes")
         return labels if self.reduction == "none" else ()
 
+    def reduced(self, losses):
+        """The loss from the weighted losses of all pixels, 0 where ignored."""
+        self.divisor = self._divisor()
+        if self.reduction == "none":
+            return losses.reshape(self.labels.shape)
+        total = losses.sum(dtype=np.float64) / self.divisor  # many pixels: not in float32
+        return array_module(losses).asarray(total, dtype=losses.dtype)
+
+    def pixel_scale(self, gy):
+        """What multiplies softmax - [k = label] at every pixel, for the loss's gradient gy."""
+        xp, labels = array_module(gy), self.labels
+        scale = xp.broadcast_to(gy / gy.dtype.type(self.divisor), labels.shape)
+        if self.weight is None:
+            return scale
+        return scale * self.weight[xp.where(labels == self.ignore_index, 0, labels)]
+
+    def _divisor(self) -> float:
+        if self.reduction == "batch":
+            return float(len(self.labels))
+        if self.reduction != "mean":
+            return 1.0
+        valid = self.labels != self.ignore_index
+        if self.weight is None:
+            return float(max(1, array_module(valid).count_nonzero(valid)))
+        return float(self.weight[self.labels[valid]].sum(dtype=np.float64)) or 1.0
+
+
+class CrossEntropy(PixelLoss):
+    """The softmax loss of scores that are there. Backward: scale * (softmax - [k = label])."""
+
+    def infer_shape(self, scores):
+        return self.loss_shape(scores)
+
     def forward(self, scores):
         same_dtype("cross_entropy", scores=scores, weight=self.weight)
         N, K = scores.shape[:2]
-        labels = self.labels.reshape(N, -1, 1)
         check_labels(self.labels, K, self.ignore_index)
-        scores = scores.reshape(N, K, -1, 1)
+        self.maps = N, K, *(scores.shape[2:] if scores.ndim == 4 else (-1, 1))
+        scores, labels = scores.reshape(self.maps), self.labels.reshape(N, *self.maps[2:])
         losses, log_sum_exp = kernels_for(scores).cross_entropy(
             scores, labels, self.weight, self.ignore_index
         )
-        self.divisor = self._divisor(labels, N)
         self.save(scores, labels, log_sum_exp)
-        if self.reduction == "none":
-            return losses.reshape(self.labels.shape)
-        total = losses.sum(dtype=np.float64) / self.divisor
-        return array_module(scores).asarray(total, dtype=scores.dtype)
+        return self.reduced(losses)
 
     def backward(self, gy):
         scores, labels, log_sum_exp = self.saved
-        xp = array_module(scores)
-        upstream = gy.reshape(labels.shape) if self.reduction == "none" else gy
-        pixel_scale = xp.broadcast_to(upstream, labels.shape) / scores.dtype.type(self.divisor)
-        if self.weight is not None:
-            valid = labels != self.ignore_index
-            pixel_scale = pixel_scale * self.weight[xp.where(valid, labels, 0)]
+        pixel_scale = self.pixel_scale(gy).reshape(labels.shape)
         gscores = kernels_for(scores).cross_entropy_grad(
             scores, labels, log_sum_exp, pixel_scale, self.ignore_index
         )
         return gscores.reshape(self.input_shapes[0])
-
-    def _divisor(self, labels, N: int) -> float:
-        if self.reduction == "batch":
-            return float(N)
-        if self.reduction != "mean":
-            return 1.0
-        valid = labels != self.ignore_index
-        if self.weight is None:
-            return float(max(1, valid.sum()))
-        return float(self.weight[labels[valid]].sum(dtype=np.float64)) or 1.0
 
 
 def cross_entropy(
@@ -88,12 +113,6 @@ def cross_entropy(
     do not fit and for a label that is no class, TypeError for labels that are not integers.
     (Long et al. 2015, section 3.3; Caffe softmax_loss_layer.cpp.)
     """
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"cross_entropy: reduction {reduction!r} is none of {REDUCTIONS}")
-    labels = labels.data if isinstance(labels, Tensor) else np.asarray(labels)
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy: labels must be integers; got dtype {labels.dtype}")
-    weight = as_tensor(weight).data if weight is not None else None
     return CrossEntropy(labels, weight, ignore_index, reduction)(scores)
 
 

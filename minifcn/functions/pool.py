@@ -37,7 +37,8 @@ class MaxPool2d(Pool):
 
     def forward(self, x):
         same_dtype(self.name, x=x)
-        y, argmax = kernels_for(x).max_pool2d(x, *self.windows, self.output_size)
+        settings = *self.windows, self.output_size, any(self.needs_input_grad)
+        y, argmax = kernels_for(x).max_pool2d(x, *settings)
         self.save(argmax)
         return y
 

@@ -28,7 +28,7 @@ class Crop(Function):
         return x[self.window]
 
     def backward(self, gy):
-        gx = array_module(gy).zeros(self.input_shapes[0], gy.dtype)
+        gx = array_module(gy).zeros_like(gy, shape=self.input_shapes[0])  # laid out as gy is
         gx[self.window] = gy
         return gx
 
@@ -45,16 +45,18 @@ class Pad(Function):
 
     def infer_shape(self, x):
         N, C, H, W = image_shape(x, "pad")
-        return (N, C, H + sum(self.padding[0]), W + sum(self.padding[1]))
+        ((top, bottom), (left, right)) = self.padding
+        self.window = (..., slice(top, top + H), slice(left, left + W))
+        self.shape = (N, C, top + H + bottom, left + W + right)
+        return self.shape
 
     def forward(self, x):
-        widths = ((0, 0), (0, 0), *self.padding)
-        return array_module(x).pad(x, widths, constant_values=self.value)
+        y = array_module(x).full_like(x, self.value, shape=self.shape)  # laid out as x is
+        y[self.window] = x
+        return y
 
     def backward(self, gy):
-        (top, _), (left, _) = self.padding
-        H, W = self.input_shapes[0][2:]
-        return gy[:, :, top : top + H, left : left + W]
+        return gy[self.window]
 
 
 class Cat(Function):
@@ -81,7 +83,9 @@ class Cat(Function):
 
     def backward(self, gy):
         ends = np.cumsum([shape[self.axis] for shape in self.input_shapes])[:-1]
-        return tuple(array_module(gy).split(gy, ends.tolist(), axis=self.axis))
+        parts = array_module(gy).split(gy, ends.tolist(), axis=self.axis)
+        # Without the gaps of a view, laid out as gy is: all that comes before reads them twice
+        return tuple(part.copy(order="K") for part in parts)
 
 
 def crop(x, offset, size) -> Tensor:

@@ -35,14 +35,18 @@ class UpsampleBilinear(Function):
         self.output_size = size
         return (N, C, *size)
 
+    @property
+    def windows(self):
+        """(kernel_size, stride, padding), as the kernels take them."""
+        return self.kernel_size, self.stride, self.padding
+
     def forward(self, x):
         same_dtype("upsample_bilinear", x=x)
-        windows = self.kernel_size, self.stride, self.padding
-        return kernels_for(x).upsample_bilinear(x, *windows, self.output_size)
+        return kernels_for(x).upsample_bilinear(x, *self.windows, self.output_size)
 
     def backward(self, gy):
-        windows = self.kernel_size, self.stride, self.padding
-        return kernels_for(gy).upsample_bilinear_grad(gy, self.input_shapes[0][2:], *windows)
+        size = self.input_shapes[0][2:]
+        return kernels_for(gy).upsample_bilinear_grad(gy, size, *self.windows)
 
 
 def upsample_bilinear(x, factor, kernel_size=None, padding=None, output_padding=0) -> Tensor:

@@ -18,7 +18,9 @@ class Sequential(Module):
 
     def forward(self, x):
         layers = list(self._modules.values())
-        for layer, before, after in zip(layers, [None, *layers], [*layers[1:], None], strict=False):
+        for layer, before, after in zip(
+            layers, [None, *layers], [*layers[1:], None], strict=False
+        ):
             if type(layer) is Conv2d and type(after) is ReLU:
                 x = layer(x, relu=True)
             elif type(layer) is ReLU and type(before) is Conv2d:
@@ -59,20 +61,28 @@ class Net(Module):
         self.tail = name
         return name
 
-    def forward(self, data):
+    def forward(self, data, until: str | None = None):
+        """The output of the last layer, or of the one named ``until``: those added after it are
+        then not computed. Raises KeyError where there is none of that name."""
+        until = self.tail if until is None else until
+        if until == "data":
+            return data
+        if until not in self.reads:
+            raise KeyError(f"no layer {until!r}; there are: {', '.join(self.reads)}")
         last_reader = {source: name for name, inputs in self.reads.items() for source in inputs}
-        maps, output, rectified = {"data": data}, data, self._rectified()
+        maps, rectified = {"data": data}, self._rectified() - {until}
         for name, inputs in self.reads.items():
             settings = {"relu": True} if name in rectified else {}
             if inputs[0] in rectified:
                 settings = {"done": True}
             output = self._modules[name](*(maps[source] for source in inputs), **settings)
+            if name == until:
+                return output
             for source in set(inputs):
                 if last_reader[source] == name:
                     del maps[source]
             if name in last_reader:
                 maps[name] = output
-        return output
 
     def _rectified(self) -> set[str]:
         """The convolutions whose one reader is a ReLU."""

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ..autograd import Tensor, no_grad
+from ..autograd import Tensor
 from ..data import MEAN_BGR, to_input
 from ..metrics import ConfusionMatrix
+from .scores import label_maps
 
 
 def predict(model, image: np.ndarray, mean=MEAN_BGR) -> np.ndarray:
@@ -13,9 +14,7 @@ def predict(model, image: np.ndarray, mean=MEAN_BGR) -> np.ndarray:
     image (H, W, 3) uint8 RGB; returns (H, W) uint8. The model is evaluated as it is: call
     ``model.eval()`` first.
     """
-    with no_grad():
-        scores = model(Tensor(to_input(image, mean)[None]))
-    return scores.data[0].argmax(axis=0).astype(np.uint8)
+    return label_maps(model, Tensor(to_input(image, mean)[None]))[0].astype(np.uint8)
 
 
 def evaluate(

@@ -9,6 +9,7 @@ from ..nn import Module
 class _Solver:
     """What both solvers share: the parameters, the learning rate, and a state for each."""
 
+    kernel: str  # of the table: updates all parameters that it is given
     states: tuple[str, ...]  # names of the arrays that the solver keeps for every parameter
 
     def __init__(self, model: Module, lr: float, weight_decay: float):
@@ -28,10 +29,21 @@ class _Solver:
         self.model.zero_grad()
 
     def step(self) -> None:
-        """Update every parameter that has a gradient."""
-        for name, parameter in self.model.named_parameters():
-            if parameter.grad is not None and name in self.state:
-                self.update(parameter, **self.state[name])
+        """Update every parameter that has a gradient, all in one call."""
+        updates = [
+            (parameter.data, parameter.grad, *self._state_of(name), *self._constants(parameter))
+            for name, parameter in self.model.named_parameters()
+            if parameter.grad is not None and name in self.state
+        ]
+        if updates:
+            getattr(kernels_for(updates[0][0]), self.kernel)(updates)
+
+    def _state_of(self, name: str) -> list[np.ndarray]:
+        return [self.state[name][kind] for kind in self.states]
+
+    def _constants(self, parameter) -> tuple[float, ...]:
+        """What follows the arrays in the kernel's arguments for this parameter."""
+        raise NotImplementedError
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Every state array by name: "conv1_1.weight.velocity"."""
@@ -63,7 +75,7 @@ class Solver(_Solver):
     sgd_solver.cpp).
     """
 
-    states = ("velocity",)
+    kernel, states = "sgd_steps", ("velocity",)
 
     def __init__(
         self, model: Module, lr: float, momentum: float = 0.9, weight_decay: float = 5e-4
@@ -73,12 +85,8 @@ class Solver(_Solver):
             raise ValueError(f"momentum must be at least 0 and below 1; got {momentum}")
         self.momentum = momentum
 
-    def update(self, parameter, velocity) -> None:
-        """One parameter's step."""
-        kernels_for(parameter.data).sgd_step(
-            *(parameter.data, parameter.grad, velocity),
-            *(self.lr * parameter.rate, self.momentum, self.weight_decay * parameter.decay),
-        )
+    def _constants(self, parameter) -> tuple[float, ...]:
+        return self.lr * parameter.rate, self.momentum, self.weight_decay * parameter.decay
 
 
 class Adam(_Solver):
@@ -88,7 +96,7 @@ class Adam(_Solver):
     + weight_decay decay w), where m' and s' are corrected for starting at zero.
     """
 
-    states = ("mean", "square")
+    kernel, states = "adamw_steps", ("mean", "square")
 
     def __init__(
         self,
@@ -105,13 +113,9 @@ class Adam(_Solver):
         self.steps += 1
         super().step()
 
-    def update(self, parameter, mean, square) -> None:
-        """One parameter's step."""
-        kernels_for(parameter.data).adamw_step(
-            *(parameter.data, parameter.grad, mean, square),
-            *(self.lr * parameter.rate, *self.betas, self.epsilon),
-            *(self.weight_decay * parameter.decay, self.steps),
-        )
+    def _constants(self, parameter) -> tuple[float, ...]:
+        decay = self.weight_decay * parameter.decay
+        return self.lr * parameter.rate, *self.betas, self.epsilon, decay, self.steps
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return {**super().state_dict(), "steps": np.array([self.steps])}

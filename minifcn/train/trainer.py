@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import functions as F
 from .. import rng
 from ..autograd import Tensor
 from ..data import Loader
@@ -15,6 +14,7 @@ from ..metrics import ConfusionMatrix
 from .evaluate import evaluate, predict
 from .run import ModelSpec, RunFolder
 from .schedules import Schedule, poly
+from .scores import pixel_loss
 from .solver import _Solver
 
 SAVE_SECONDS = 600  # a checkpoint at least this often, at the next whole iteration
@@ -173,10 +173,9 @@ class Trainer:
         self.solver.zero_grad()
         total = 0.0
         for x, labels in group:
-            scores = self.model(Tensor(x))
-            loss = F.cross_entropy(
-                scores, labels, self.class_weight, self.loader.ignore_index, self.reduction
-            ) * (1 / len(group))
+            settings = {"weight": self.class_weight, "ignore_index": self.loader.ignore_index}
+            settings["reduction"] = self.reduction
+            loss = pixel_loss(self.model, Tensor(x), labels, **settings) * (1 / len(group))
             if not np.isfinite(loss.item()):
                 raise TrainingError(
                     f"the loss is {loss.item()} at iteration {self.iteration + 1}, learning rate "

@@ -97,6 +97,16 @@ def test_dropout_is_repeatable_and_elementwise(backend):
     assert not np.array_equal(F.dropout(x, 0.5).data, F.dropout(x, 0.5).data)
 
 
+@pytest.mark.parametrize("shape", [(), (5,), (4, 5), (3, 4, 5), (2, 3, 4, 5)], ids=str)
+def test_dropout_masks_do_not_depend_on_the_layout(shape):
+    masks = []
+    for order in ("C", "F"):
+        mf.manual_seed(4)
+        masks.append(F.dropout(mf.Tensor(np.ones(shape, order=order)), 0.5).data)
+        assert masks[-1].shape == shape
+    assert np.array_equal(*masks)
+
+
 def test_dropout_outside_training_is_the_identity():
     x = mf.Tensor(np.ones((2, 3)))
     state = mf.rng.get_state()

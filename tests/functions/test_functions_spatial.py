@@ -70,6 +70,33 @@ def test_cat_of_what_does_not_fit():
         F.cat([])
 
 
+def channels_last(*shape) -> np.ndarray:
+    N, C, H, W = shape
+    numbers = np.random.default_rng(7).standard_normal((N, H, W, C))
+    return numbers.transpose(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: F.crop(x, (1, 2), (3, 3)),
+        lambda x: F.pad(x, (1, 2), 5.0),
+        lambda x: F.cat([x, x * 2, x]),
+        lambda x: F.dropout(x, 0.3),
+        lambda x: F.sigmoid(x) + F.tanh(x) * F.softmax(x),
+        lambda x: F.relu(-x) / 3,
+    ],
+    ids=["crop", "pad", "cat", "dropout", "smooth", "relu"],
+)
+def test_maps_and_gradients_keep_their_layout(function):
+    """A copy into another order would cost more than the operation."""
+    x = mf.Tensor(channels_last(2, 3, 5, 7), requires_grad=True)
+    y = function(x * 2)  # a leaf's own gradient may be a copy
+    y.backward(channels_last(*y.shape))
+    for strides in (y.data.strides, x.grad.strides):
+        assert sorted(strides, reverse=True) == [strides[i] for i in (0, 2, 3, 1)]
+
+
 def test_upsample_bilinear_by_hand(backend):
     x = mf.Tensor(np.array([[[[4.0, 8.0]]]]), requires_grad=True)
     y = F.upsample_bilinear(x, (1, 2))

@@ -145,6 +145,41 @@ def _upsample_bilinear(rng):
     )
 
 
+@operation("upsample_cross_entropy")
+def _upsample_cross_entropy(rng):
+    """An upsampling, whose result is cropped, and the labels of what is left."""
+    fine = _upsample_bilinear(rng)
+    (x,), up = fine.inputs, fine.settings
+    axes = x.shape[2:], up["factor"], up["kernel_size"], up["padding"], up["output_padding"]
+    grown = [(n - 1) * s + k - 2 * p + e for n, s, k, p, e in zip(*axes, strict=True)]
+    top, left = offset = tuple(whole(rng, 0, n - 1) for n in grown)
+    H, W = (whole(rng, 1, n - o) for n, o in zip(grown, offset, strict=True))
+    N, K = x.shape[:2]
+    labels = rng.integers(0, K, (N, H, W))
+    labels[rng.random(labels.shape) < 0.3] = 255
+    labels[0, 0, 0] = 0  # PyTorch's mean over no pixel is NaN
+    reduction = str(rng.choice(["mean", "sum", "batch", "none"]))
+    weight = sometimes(rng, None, rng.uniform(0.1, 2, K))
+
+    def run(x):
+        w = None if weight is None else weight.astype(x.dtype)
+        settings = {"offset": offset, "weight": w, "reduction": reduction}
+        return F.upsample_cross_entropy(x, labels, **up, **settings)
+
+    def oracle(torch, x):
+        y = torch.nn.functional.cross_entropy(
+            fine.oracle(torch, x)[:, :, top : top + H, left : left + W],
+            torch.from_numpy(labels),
+            None if weight is None else torch.from_numpy(weight),
+            ignore_index=255,
+            reduction="sum" if reduction == "batch" else reduction,
+        )
+        return y / N if reduction == "batch" else y
+
+    shown = {"offset": offset, "size": (H, W), "weight": weight, "reduction": reduction}
+    return Case((3 * x,), run, oracle, {**up, **shown})
+
+
 # -- pooling -----------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The backends and dtypes that every kernel is tested with."""
+"""The backends, dtypes and settings that the kernels are tested with."""
 
 import importlib
 
@@ -29,3 +29,26 @@ def compared(request):
     backend, name = request.param
     tolerance = {"float64": 1e-12, "float32": 1e-5}[name]
     return importlib.import_module(f"minifcn.kernels.{backend}"), np.dtype(name), tolerance
+
+
+@pytest.fixture
+def settings():
+    """The cpu backend's settings (instruction set, algorithm, threads) may be changed: they are
+    put back after the test."""
+    from minifcn.kernels.cpu import conv, isa, threads
+
+    before = isa.current().name, conv._algorithm, threads.get_num_threads()
+    yield
+    for restore, value in zip(
+        (isa.set_isa, conv.set_algorithm, threads.set_num_threads), before, strict=True
+    ):
+        restore(value)
+
+
+@pytest.fixture(params=["direct", "winograd"])
+def algorithm(request, settings):
+    """The name of each convolution algorithm, which is in use during the test."""
+    from minifcn.kernels.cpu import conv
+
+    conv.set_algorithm(request.param)
+    return request.param

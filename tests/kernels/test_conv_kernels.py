@@ -1,11 +1,10 @@
 """Convolution, its two gradients, and the columns that the reference makes of it."""
 
-import importlib
-
 import numpy as np
 import pytest
-from geometries import check_adjoint, check_close, convolutions, inner
-from minifcn.kernels import reference
+from geometries import LARGE, array, check_adjoint, check_close, convolutions, inner
+from minifcn.kernels import cpu, reference
+from minifcn.kernels.cpu import direct, gradient
 from minifcn.kernels.reference.im2col import col2im, im2col, strips
 
 PLAIN = (1, 1), (0, 0), (1, 1), 1  # stride, padding, dilation, groups
@@ -86,26 +85,6 @@ def test_agrees_with_reference(compared):
             check_close(a, e, tolerance, geometry)
 
 
-# Sizes at which the CPU backend cuts its work differently: many strips, few strips of many
-# channels, images side by side, kernel as large as the input, several channel blocks, wide groups
-LARGE = [
-    ((2, 3, 61, 83), (20, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
-    ((1, 40, 37, 53), (64, 40, 3, 3), (1, 1), (1, 1), (1, 1), 1),
-    ((3, 70, 9, 7), (96, 70, 3, 3), (1, 1), (1, 1), (1, 1), 1),
-    ((3, 70, 29, 31), (33, 70, 3, 5), (2, 3), (1, 2), (1, 1), 1),
-    ((2, 31, 30, 41), (70, 31, 1, 1), (1, 1), (0, 0), (1, 1), 1),
-    ((1, 48, 9, 11), (230, 48, 3, 3), (1, 1), (1, 1), (1, 1), 1),
-    ((2, 20, 5, 6), (200, 20, 3, 3), (1, 1), (1, 1), (1, 1), 1),
-    ((1, 24, 7, 8), (300, 12, 3, 3), (1, 1), (1, 1), (1, 1), 2),
-    ((5, 16, 7, 6), (150, 16, 7, 6), (1, 1), (0, 0), (1, 1), 1),
-    ((5, 16, 7, 6), (90, 16, 7, 6), (2, 1), (3, 3), (1, 1), 1),
-    ((2, 64, 30, 40), (64, 1, 3, 3), (1, 1), (1, 1), (1, 1), 64),
-    ((2, 120, 20, 30), (80, 60, 3, 3), (1, 1), (1, 1), (1, 1), 2),
-    ((1, 3, 90, 120), (32, 3, 7, 7), (2, 2), (3, 3), (1, 1), 1),
-    ((2, 4, 12, 11), (6, 4, 2, 2), (1, 1), (3, 4), (1, 1), 1),  # padding beyond the kernel
-]
-
-
 @pytest.mark.parametrize("case", LARGE, ids=str)
 def test_agrees_with_reference_on_larger_arrays(compared, case):
     backend, dtype, tolerance = compared
@@ -150,30 +129,174 @@ def test_arguments_are_left_alone(backend):
             assert np.array_equal(a, copy), geometry
 
 
-def test_a_tiny_workspace_changes_nothing(backend, monkeypatch):
-    """Strips of one row, or of a few columns, give what whole images give."""
-    module = importlib.import_module(f"{backend.__name__}.conv")
-    limits = {"WORKSPACE": 1}
-    if hasattr(module, "MIN_COLUMNS"):
-        limits |= {"MIN_COLUMNS": 5, "MAX_COLUMNS": 5, "ROWS": 3}
+def test_a_tiny_workspace_changes_nothing(monkeypatch):
+    """The reference with strips of one row gives what it gives with whole images."""
     for geometry, rng in convolutions(seed=5, count=60):
         x, w, b, gy = geometry.arrays(rng)
 
         def run(x=x, w=w, b=b, gy=gy, geometry=geometry):
             size, kernel, window = geometry.size, geometry.kernel_size, geometry.window
             return (
-                backend.conv2d(x, w, b, *window),
-                backend.conv2d_grad_input(gy, w, size, *window),
-                backend.conv2d_grad_weight(gy, x, kernel, *window),
+                reference.conv2d(x, w, b, *window),
+                reference.conv2d_grad_input(gy, w, size, *window),
+                reference.conv2d_grad_weight(gy, x, kernel, *window),
             )
 
         expected = run()
         with monkeypatch.context() as patch:
-            for name, value in limits.items():
-                patch.setattr(module, name, value)
+            patch.setattr(reference.conv, "WORKSPACE", 1)
             actual = run()
         for a, e in zip(actual, expected, strict=True):
             check_close(a, e, 1e-13, geometry)
+
+
+def test_how_the_direct_kernels_cut_their_work_changes_nothing(monkeypatch, dtype, settings):
+    """Strips of one row, blocks of sixteen channels, panels packed by their task, shares."""
+    cpu.conv.set_algorithm("direct")
+    small = (
+        {(direct, "STRIP"): 1, (direct, "FLAT"): 5, (gradient, "STRIP"): 1},
+        {(direct, "PANEL"): 2000, (gradient, "SUMS"): 2000, (gradient, "CHANNELS"): 3},
+        {(direct, "PANEL"): 2000, (direct, "TASKS"): 1, (gradient, "TASKS"): 1},
+        {(direct, "TASKS"): 1000, (gradient, "TASKS"): 1000, (gradient, "STRIP"): 1},
+    )
+    shapes = [*convolutions(seed=5, count=30)]
+    shapes = [(g.window, g.arrays(rng, dtype)) for g, rng in shapes]
+    rng = np.random.default_rng(6)
+    for C, K, size in ((40, 70, 3), (21, 33, 1), (19, 5, 2)):
+        x, w = array(rng, (2, C, 9, 7), dtype), array(rng, (K, C, size, size), dtype)
+        gy = array(rng, (2, K, 10 - size, 8 - size), dtype)
+        shapes.append((PLAIN, (x, w, array(rng, (K,), dtype), gy)))
+    for window, (x, w, b, gy) in shapes:
+
+        def run(x=x, w=w, b=b, gy=gy, window=window):
+            return (
+                cpu.conv2d(x, w, b, *window),
+                cpu.conv2d_grad_input(gy, w, x.shape[2:], *window),
+                cpu.conv2d_grad_weight(gy, x, w.shape[2:], *window),
+            )
+
+        expected = run()
+        for limits in small:
+            with monkeypatch.context() as patch:
+                for (module, name), value in limits.items():
+                    patch.setattr(module, name, value)
+                actual = run()
+            for a, e in zip(actual, expected, strict=True):
+                tolerance = {"float32": 2e-6, "float64": 1e-14}[dtype.name]
+                check_close(a, e, tolerance, window, x.shape, w.shape, limits)
+
+
+# x, w, padding, and every way in which the CPU backend runs it: 3x3 with and without whole vectors
+# of channels, filters that outweigh the map, a window that makes rows of any length
+RECTIFIED = [
+    ((2, 16, 13, 11), (48, 16, 3, 3), (1, 2), "winograd"),
+    ((1, 64, 5, 6), (80, 64, 3, 3), (1, 1), "winograd"),
+    ((1, 16, 12, 11), (48, 16, 7, 7), (0, 3), "winograd"),
+    ((1, 16, 12, 11), (48, 16, 5, 5), (2, 0), "winograd"),
+    ((2, 16, 13, 11), (48, 16, 3, 3), (1, 2), "direct"),
+    ((2, 5, 13, 11), (37, 5, 4, 3), (0, 1), "direct"),
+    ((3, 40, 13, 11), (37, 40, 1, 1), (0, 0), "direct"),
+    ((1, 520, 5, 5), (300, 520, 3, 3), (1, 1), "direct"),
+]
+
+
+@pytest.mark.parametrize("case", RECTIFIED, ids=str)
+def test_a_rectified_convolution_is_the_rectified_convolution(case, dtype, settings):
+    """Bit for bit, with and without a bias; NaN stays."""
+    (shape, weight_shape, padding, algorithm), rng = case, np.random.default_rng(7)
+    cpu.conv.set_algorithm(algorithm)
+    x, w, b = (array(rng, s, dtype) for s in (shape, weight_shape, weight_shape[:1]))
+    window = (1, 1), padding, (1, 1), 1
+    for bias in (None, b):
+        y = cpu.conv2d(x, w, bias, *window)
+        rectified = cpu.conv2d(x, w, bias, *window, relu=True)
+        assert 0.2 < np.mean(y < 0) < 0.8
+        assert np.array_equal(rectified, np.maximum(y, 0))
+        assert rectified.dtype == dtype
+    b[3] = np.nan
+    rectified = cpu.conv2d(x, w, b, *window, relu=True)
+    assert np.isnan(rectified[:, 3]).all()
+    assert not np.isnan(rectified[:, :3]).any()
+
+
+def test_rectified_in_the_reference(dtype):
+    x, w = np.array([[[[1, -2, np.nan]]]], dtype), np.ones((2, 1, 1, 1), dtype)
+    w[1] = -1
+    y = reference.conv2d(x, w, None, *PLAIN, relu=True)
+    assert np.array_equal(y, [[[[1, 0, np.nan]], [[0, 2, np.nan]]]], equal_nan=True)
+
+
+def views(rng, shape, dtype, last: bool):
+    """Arrays of one shape with many kinds of strides, cut from maps with NCHW or NHWC strides."""
+    N, C, H, W = shape
+
+    def cut(*extra):
+        return array(rng, tuple(n + e for n, e in zip(shape, extra, strict=True)), dtype, last)
+
+    yield "whole", cut(0, 0, 0, 0)
+    yield "crop", cut(0, 0, 3, 4)[:, :, 1:-2, 3:-1]
+    yield "channels", cut(0, 7, 0, 0)[:, 3:-4]
+    yield "images", cut(2 * N, 0, 0, 0)[1::3]
+    yield "every second pixel", cut(0, 0, H, W)[:, :, ::2, ::2]
+    yield "every second column", cut(0, 0, 0, W)[:, :, :, ::2]
+    yield "every second row", cut(0, 0, H, 0)[:, :, ::2]
+    yield "every second channel", cut(0, C, 0, 0)[:, ::2]
+    yield "mirrored", cut(0, 0, 0, 0)[:, :, ::-1, ::-1]
+    yield "backwards", cut(0, 0, 0, 0)[::-1, ::-1]
+    yield "transposed", array(rng, (N, C, W, H), dtype, last).swapaxes(2, 3)
+    yield "one image", np.broadcast_to(cut(0, 0, 0, 0)[:1], shape)
+    yield "one pixel", np.broadcast_to(cut(0, 0, 0, 0)[:, :, :1, :1], shape)
+
+
+VIEWED = [
+    ((2, 16, 9, 10), (32, 16, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
+    ((2, 5, 8, 7), (35, 5, 3, 3), ((1, 1), (1, 0), (1, 1), 1)),
+    ((2, 6, 9, 7), (8, 3, 2, 3), ((2, 1), (0, 2), (1, 2), 2)),
+    ((2, 19, 6, 5), (34, 19, 1, 1), ((1, 1), (0, 0), (1, 1), 1)),
+    ((2, 1, 9, 8), (3, 1, 3, 2), ((1, 1), (0, 0), (1, 1), 1)),
+    ((2, 16, 9, 8), (16, 16, 7, 7), ((1, 1), (1, 0), (1, 1), 1)),
+    ((2, 7, 6, 1), (20, 7, 3, 1), ((1, 1), (0, 0), (1, 1), 1)),
+    ((2, 7, 1, 6), (5, 7, 1, 3), ((1, 1), (0, 0), (1, 1), 1)),
+]
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["nchw", "nhwc"])
+@pytest.mark.parametrize("case", VIEWED, ids=str)
+def test_views_of_larger_arrays(case, last, dtype, algorithm):
+    """x, gy and w may have any strides: crops, every second pixel, channels among others."""
+    (shape, weight_shape, window), rng = case, np.random.default_rng(8)
+    w = array(rng, weight_shape, dtype)
+    tolerance = {"float32": 2e-5, "float64": 1e-12}[dtype.name]
+
+    def check(x, w, gy, name):
+        x64, w64, gy64 = (np.ascontiguousarray(a, float) for a in (x, w, gy))
+        y = reference.conv2d(x64, w64, None, *window)
+        check_close(cpu.conv2d(x, w, None, *window), y, tolerance, name)
+        gx = reference.conv2d_grad_input(gy64, w64, shape[2:], *window)
+        actual = cpu.conv2d_grad_input(gy, w, shape[2:], *window)
+        check_close(actual, gx, tolerance, name)
+        gw = reference.conv2d_grad_weight(gy64, x64, weight_shape[2:], *window)
+        actual = cpu.conv2d_grad_weight(gy, x, weight_shape[2:], *window)
+        check_close(actual, gw, tolerance, name)
+
+    x0 = array(rng, shape, dtype)
+    output_shape = cpu.conv2d(x0, w, None, *window).shape
+    gy0 = array(rng, output_shape, dtype)
+    for name, x in views(rng, shape, dtype, last):
+        check(x, w, gy0, f"x: {name}")
+    for name, gy in views(rng, output_shape, dtype, last):
+        check(x0, w, gy, f"gy: {name}")
+    for name, filters in views(rng, weight_shape, dtype, last):
+        check(x0, filters, gy0, f"w: {name}")
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["nchw", "nhwc"])
+def test_a_bias_may_be_a_view(last, dtype, algorithm):
+    rng = np.random.default_rng(9)
+    x, w = array(rng, (1, 16, 7, 8), dtype, last), array(rng, (32, 16, 3, 3), dtype)
+    y = cpu.conv2d(x, w, None, *PLAIN)
+    for b in (array(rng, (64,), dtype)[::2], array(rng, (32,), dtype)[::-1]):
+        assert np.allclose(cpu.conv2d(x, w, b, *PLAIN), y + b[:, None, None], 1e-5, 1e-4)
 
 
 def test_strips_cover_every_row_within_the_workspace():
@@ -205,33 +328,3 @@ def test_im2col_and_col2im_are_adjoint():
         back = np.zeros_like(x)
         col2im(other, back, *window)
         check_adjoint(inner(cols, other), inner(x, back), inner(abs(cols), abs(other)), geometry)
-
-
-def test_cpu_columns_are_the_reference_columns():
-    """fill_columns and add_columns, strip by strip, against im2col and col2im of a padded x."""
-    from minifcn.kernels.cpu.im2col import add_columns, fill_columns
-    from minifcn.kernels.cpu.im2col import strips as cut
-
-    for geometry, rng in convolutions(seed=7):
-        x, *_ = (np.ascontiguousarray(a) for a in geometry.arrays(rng))
-        (N, C, H, W), (OH, OW), (PH, PW) = x.shape, geometry.output_size, geometry.padding
-        kernel, window = geometry.kernel_size, geometry.window[:3]
-        padded = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
-        back, seen = np.zeros_like(x), []
-        for n0, n1, r0, r1 in cut(N, OH, OW, int(rng.integers(1, 3 * OH * OW))):
-            cols = np.full((C * kernel[0] * kernel[1], n1 - n0, r1 - r0, OW), np.nan)
-            fill_columns(0, len(cols), 0, x, cols, n0, r0, kernel, *window)
-            seen += [(n, r) for n in range(n0, n1) for r in range(r0, r1)]
-            for n in range(n0, n1):
-                rows = range(r0, r1)
-                expected = im2col(padded[n], kernel, window[0], window[2], rows, OW)
-                actual = cols[:, n - n0].reshape(expected.shape)
-                assert np.array_equal(actual, expected), geometry
-            channels = cols.reshape(C, *kernel, *cols.shape[1:])
-            add_columns(0, C, channels, back, n0, 0, r0, *window)
-        assert sorted(seen) == [(n, r) for n in range(N) for r in range(OH)], geometry
-        expected = np.zeros_like(padded)
-        for n in range(N):
-            cols = im2col(padded[n], kernel, window[0], window[2], range(OH), OW)
-            col2im(cols, expected[n], kernel, window[0], window[2], range(OH), OW)
-        check_close(back, expected[:, :, PH : PH + H, PW : PW + W], 1e-14, geometry)

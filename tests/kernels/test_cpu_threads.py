@@ -1,24 +1,19 @@
 """The thread pool, and what does not depend on the number of threads."""
 
+import ctypes
 import os
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from minifcn.kernels import cpu, reference
-from minifcn.kernels.cpu import blas, compile, threads
+from minifcn.kernels.cpu import compile, threads, workspace
 from minifcn.kernels.cpu.threads import parallel_for
 
-
-@pytest.fixture(autouse=True)
-def _restore_threads():
-    before = cpu.get_num_threads()
-    yield
-    cpu.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("settings")
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
@@ -86,56 +81,6 @@ def test_number_of_threads():
     assert 1 <= threads.usable_cores() <= os.cpu_count()
 
 
-def test_blas_is_limited_and_let_go():
-    """NumPy's BLAS has one thread inside, and outside as many as set_num_threads said."""
-    now = blas.get_num_threads
-    if not now():
-        pytest.skip("threadpoolctl knows nothing of this BLAS")
-    two, one = [2] * len(now()), [1] * len(now())
-
-    def check():
-        cpu.set_num_threads(2)
-        assert now() == two
-        with blas.one_thread():
-            with blas.one_thread():
-                assert now() == one
-            assert now() == one
-            cpu.set_num_threads(1)
-            cpu.set_num_threads(2)  # takes effect when the context is left
-            assert now() == one
-        assert now() == two
-        with pytest.raises(KeyError), blas.one_thread():
-            raise KeyError
-        assert now() == two
-
-    check()
-    with ThreadPoolExecutor(1) as other:  # from whatever Python thread
-        other.submit(check).result()
-
-
-def test_blas_is_limited_in_convolutions(monkeypatch):
-    """Also in those that other Python threads start."""
-    seen = []
-    matmul = np.matmul
-
-    def spy(*args, **kwargs):
-        seen.append(blas.get_num_threads())
-        return matmul(*args, **kwargs)
-
-    if not blas.get_num_threads():
-        pytest.skip("threadpoolctl knows nothing of this BLAS")
-    cpu.set_num_threads(2)
-    rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((2, 8, 40, 40)), rng.standard_normal((8, 8, 3, 3))
-    monkeypatch.setattr(np, "matmul", spy)
-    with ThreadPoolExecutor(3) as others:
-        for _ in range(20):
-            others.submit(cpu.conv2d, x, w, None, (1, 1), (1, 1), (1, 1), 1)
-    assert len(seen) >= 20
-    assert set(map(tuple, seen)) == {(1,) * len(seen[0])}
-    assert set(blas.get_num_threads()) == {2}
-
-
 def test_no_directory_for_compiled_code(monkeypatch):
     """Where nothing can be written, kernels are compiled for the process."""
     njit = compile.numba.njit
@@ -161,23 +106,31 @@ def _everything(dtype):
     def array(*shape):
         return rng.standard_normal(shape).astype(dtype)
 
-    for shape, weight_shape, *window in (
-        ((2, 16, 61, 83), (20, 16, 3, 3), (1, 1), (1, 1), (1, 1), 1),
-        ((1, 48, 17, 23), (80, 48, 3, 3), (1, 1), (1, 1), (1, 1), 1),
-        ((2, 3, 90, 120), (33, 3, 7, 7), (2, 2), (3, 3), (1, 1), 1),
-        ((1, 48, 9, 11), (230, 48, 3, 3), (1, 1), (1, 1), (1, 1), 1),
-        ((3, 40, 9, 7), (128, 40, 5, 5), (1, 1), (2, 2), (1, 1), 1),
-        ((2, 64, 30, 41), (80, 64, 1, 1), (1, 1), (0, 0), (1, 1), 1),
-        ((4, 24, 6, 7), (160, 24, 6, 7), (1, 1), (0, 0), (1, 1), 1),
-        ((2, 32, 40, 50), (32, 1, 3, 3), (1, 1), (1, 1), (1, 1), 32),
-        ((2, 32, 20, 26), (21, 32, 4, 4), (2, 2), (1, 1), (1, 1), 1),
+    for algorithm, shape, weight_shape, *window in (
+        ("direct", (2, 16, 61, 83), (20, 16, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        ("direct", (1, 48, 17, 23), (80, 48, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        ("direct", (2, 3, 90, 120), (33, 3, 7, 7), (2, 2), (3, 3), (1, 1), 1),
+        ("direct", (1, 48, 9, 11), (230, 48, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        ("direct", (3, 40, 9, 7), (128, 40, 5, 5), (1, 1), (2, 2), (1, 1), 1),
+        ("direct", (2, 64, 30, 41), (80, 64, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+        ("direct", (4, 24, 6, 7), (160, 24, 6, 7), (1, 1), (0, 0), (1, 1), 1),
+        ("direct", (2, 32, 40, 50), (32, 1, 3, 3), (1, 1), (1, 1), (1, 1), 32),
+        ("direct", (2, 32, 20, 26), (21, 32, 4, 4), (2, 2), (1, 1), (1, 1), 1),
+        ("direct", (1, 520, 6, 6), (300, 520, 3, 3), (1, 1), (1, 1), (1, 1), 1),  # a panel a task
+        ("winograd", (2, 64, 41, 50), (64, 64, 3, 3), (1, 1), (1, 2), (1, 1), 1),  # own sums
+        ("winograd", (1, 128, 41, 50), (112, 128, 3, 3), (1, 1), (1, 1), (1, 1), 1),  # shared ones
+        ("winograd", (1, 128, 9, 11), (240, 128, 3, 3), (1, 1), (1, 1), (1, 1), 1),  # panels
+        ("winograd", (3, 48, 9, 7), (128, 48, 5, 5), (1, 1), (2, 2), (1, 1), 1),
     ):
+        cpu.conv.set_algorithm(algorithm)
         x, w, b = array(*shape), array(*weight_shape), array(weight_shape[0])
-        y = cpu.conv2d(x, w, b, *window)
+        y = cpu.conv2d(x, w, b, *window, relu=True)
         yield f"conv2d {shape}", y
         gy = array(*y.shape)
         yield f"grad_input {shape}", cpu.conv2d_grad_input(gy, w, shape[2:], *window)
         yield f"grad_weight {shape}", cpu.conv2d_grad_weight(gy, x, weight_shape[2:], *window)
+    yield "matmul", cpu.matmul(array(200, 90), array(90, 170))
+    yield "matmul of a transposed matrix", cpu.matmul(array(900, 110).T, array(900, 70))
 
     x, window = array(2, 12, 60, 80), ((3, 3), (2, 2), (0, 0), (1, 1))
     y, argmax = cpu.max_pool2d(x, *window, (30, 40))
@@ -207,24 +160,24 @@ def _everything(dtype):
 
 
 def test_results_do_not_depend_on_the_number_of_threads(dtype):
-    """Bit for bit, convolution included: each matrix product runs in one thread of BLAS."""
+    """Bit for bit, convolution by either algorithm included."""
     cpu.set_num_threads(1)
     expected = dict(_everything(dtype))
-    for n in (2, 3, 8):
+    for n in (2, 3, 7):
         cpu.set_num_threads(n)
         for name, result in _everything(dtype):
             assert np.array_equal(result, expected[name]), (name, n)
 
 
-def test_several_python_threads_at_once():
-    """Their workspaces, the pool and the BLAS limit do not get in each other's way."""
+def test_several_python_threads_at_once(algorithm):
+    """Their workspaces and the pool do not get in each other's way."""
     cpu.set_num_threads(2)
     rng = np.random.default_rng(2)
     window = (1, 1), (1, 1), (1, 1), 1
     cases = []
-    for channels in (3, 8, 20, 33):
+    for channels in (3, 16, 20, 48):
         x = rng.standard_normal((2, channels, 30 + channels, 41))
-        w = rng.standard_normal((channels + 5, channels, 3, 3))
+        w = rng.standard_normal((channels + 16, channels, 3, 3))
         y = reference.conv2d(x, w, None, *window)
         gw = reference.conv2d_grad_weight(y, x, (3, 3), *window)
         gx = reference.conv2d_grad_input(y, w, x.shape[2:], *window)
@@ -232,7 +185,7 @@ def test_several_python_threads_at_once():
     errors = []
 
     def work(x, w, y, gw, gx):
-        end = time.monotonic() + 1.0
+        end = time.monotonic() + 0.5
         while time.monotonic() < end:
             errors.append(abs(cpu.conv2d(x, w, None, *window) - y).max() / abs(y).max())
             ours = cpu.conv2d_grad_weight(y, x, (3, 3), *window)
@@ -254,7 +207,7 @@ FORK = """
 import os, threading, warnings
 import numpy as np
 from minifcn.kernels import cpu
-from minifcn.kernels.cpu import blas, threads
+from minifcn.kernels.cpu import threads
 
 warnings.simplefilter("ignore")  # Python 3.12 warns of every fork of a process with threads
 cpu.set_num_threads(2)
@@ -267,7 +220,6 @@ assert threads._pool.size == 1
 def child():
     ok = np.array_equal(cpu.conv2d(x, w, None, *window), expected)
     ok = ok and np.array_equal(cpu.relu(x), np.maximum(x, 0)) and threads._pool.size == 1
-    ok = ok and set(blas.get_num_threads()) <= {2}
     os._exit(0 if ok else 1)
 
 def check():
@@ -301,3 +253,82 @@ def test_a_forked_child_makes_its_own_pool():
         [sys.executable, "-c", FORK], capture_output=True, text=True, timeout=60, check=False
     )
     assert (run.returncode, run.stdout) == (0, "survived\n"), run.stderr
+
+
+WORKSPACES = """
+import os, sys, time
+import numpy as np
+from minifcn.kernels import cpu
+
+cpu.set_num_threads(1)  # the thread that forks is the one that works, on both sides
+cpu.conv.set_algorithm(sys.argv[1])
+rng = np.random.default_rng(0)
+x, w = rng.standard_normal((2, 1, 16, 40, 40)), rng.standard_normal((40, 16, 3, 3))
+if sys.argv[1] == "winograd":
+    w = w[:32].copy()
+window = (1, 1), (1, 1), (1, 1), 1
+expected = [cpu.conv2d(one, w, None, *window) for one in x]
+
+def right(which, seconds):
+    end = time.monotonic() + seconds
+    results = []
+    while time.monotonic() < end:
+        results.append(np.array_equal(cpu.conv2d(x[which], w, None, *window), expected[which]))
+    return all(results) and len(results) > 0
+
+pid = os.fork()
+if pid == 0:
+    os._exit(0 if right(1, 1.5) else 1)
+parent = right(0, 1.5)
+child = os.waitpid(pid, 0)[1]
+assert parent, "the child wrote into its parent's workspace"
+assert child == 0, "the parent wrote into its child's workspace"
+print("apart")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("name", ["direct", "winograd"])
+def test_parent_and_child_compute_at_once(name):
+    """A thread's workspace is not shared with the process that it was forked into."""
+    run = subprocess.run(
+        [sys.executable, "-c", WORKSPACES, name],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (0, "apart\n"), run.stderr
+
+
+def test_workspaces_are_carved_on_cache_lines():
+    starts, total = workspace.carve(1, 64, 0, 65, 1000)
+    assert starts == (0, 64, 128, 128, 256)
+    assert total == 256 + 1024
+    assert workspace.carve() == ((), 0)
+
+
+def test_a_workspace_is_a_thread_s_own_and_grows():
+    """What one thread writes, no other overwrites; a larger room is there to its last byte."""
+    found, ready, both = {(0, 1): workspace.address(1)}, threading.Barrier(2), []
+
+    def work(name):
+        for size in (1, 10**6, 5 * 10**6, 10**6):
+            address = workspace.address(size)
+            room = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+            room[:] = name
+            ready.wait(30)  # the other has written, too
+            both.append(bool((room == name).all()))
+            found[name, size] = address
+            ready.wait(30)
+        assert workspace.address(1) == address  # what is there is kept
+
+    workers = [threading.Thread(target=work, args=(name,)) for name in (1, 2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert both == [True] * 8
+    assert all(address % 64 == 0 for address in found.values())
+    for size in (1, 10**6, 5 * 10**6):
+        assert len({found[0, 1], found[1, size], found[2, size]}) == 3

@@ -5,7 +5,6 @@ import pytest
 from geometries import array, channels_last, check_adjoint, check_close, distinct, inner
 from minifcn.kernels import cpu, reference
 from minifcn.kernels.cpu import layout
-from minifcn.kernels.cpu.activation import bias_grad, relu_, relu_bias_grad
 
 
 @pytest.fixture
@@ -49,15 +48,15 @@ def test_relu_gradient_is_the_derivative(backend):
     assert abs(slope - inner(backend.relu_grad(gy, backend.relu(x)), direction)) < 1e-9
 
 
-def test_relu_in_place_exact(dtype):
+def test_relu_in_place_exact(backend, dtype):
     values = [-2, -0.0, 0, 3, np.inf, -np.inf, np.nan]
     for x in (np.array(values, dtype), np.array([values, values], dtype)[:, ::2]):
-        expected = cpu.relu(x)
-        assert relu_(x) is x
+        expected = backend.relu(x)
+        assert backend.relu_(x) is x
         assert np.array_equal(x, expected, equal_nan=True)
 
 
-def test_relu_gradient_into_an_array(dtype):
+def test_relu_gradient_into_an_array(backend, dtype):
     """Into gy itself, into a third array, and where y lies in another order."""
     for shape, last, rng in _shapes(seed=8, count=40):
         y = cpu.relu(array(rng, shape, dtype, last))
@@ -65,9 +64,9 @@ def test_relu_gradient_into_an_array(dtype):
             gy = array(rng, shape, dtype, other)
             expected = reference.relu_grad(gy, y)
             out = np.full_like(gy, 9)
-            assert cpu.relu_grad(gy, y, out=out) is out
+            assert backend.relu_grad(gy, y, out=out) is out
             assert np.array_equal(out, expected)
-            assert cpu.relu_grad(gy, y, out=gy) is gy
+            assert backend.relu_grad(gy, y, out=gy) is gy
             assert np.array_equal(gy, expected)
 
 
@@ -87,15 +86,15 @@ def test_relu_keeps_the_layout(dtype):
     assert np.array_equal(y, np.maximum(x[:, :, :, ::2], 0))
 
 
-def test_bias_gradient_exact(dtype):
+def test_bias_gradient_exact(backend, dtype):
     """Two images, two channels, 1x2 pixels; the rectifier was closed at two places."""
     gy = np.array([[[[1, 2]], [[3, 4]]], [[[10, 20]], [[30, np.nan]]]], dtype)
     y = np.array([[[[5, 0]], [[6, 7]]], [[[8, 9]], [[1, 0]]]], dtype)
     for g in (gy, channels_last(gy)):
-        gb = bias_grad(g)
+        gb = backend.bias_grad(g)
         assert gb.dtype == dtype
         assert np.array_equal(gb, [1 + 2 + 10 + 20, np.nan], equal_nan=True)
-        gx, gb = relu_bias_grad(g, y)
+        gx, gb = backend.relu_bias_grad(g, y)
         assert gx.dtype == gb.dtype == dtype
         assert np.array_equal(gx, [[[[1, 0]], [[3, 4]]], [[[10, 20]], [[30, 0]]]])
         assert np.array_equal(gb, [1 + 10 + 20, 3 + 4 + 30])
@@ -113,10 +112,10 @@ def test_bias_gradient_of_long_sums(channels, dtype):
         return np.ascontiguousarray(g.swapaxes(0, 1), "f8").reshape(channels, -1).sum(axis=1)
 
     for g in (gy, channels_last(gy)):
-        check_close(bias_grad(g), exact(g), tolerance, channels)
+        check_close(cpu.bias_grad(g), exact(g), tolerance, channels)
         expected = reference.relu_grad(g, y)
         own = g.copy(order="K")
-        for gx, gb in (relu_bias_grad(g, y), relu_bias_grad(own, y, out=own)):
+        for gx, gb in (cpu.relu_bias_grad(g, y), cpu.relu_bias_grad(own, y, out=own)):
             assert np.array_equal(gx, expected)
             check_close(gb, exact(expected), tolerance, channels)
         assert gx is own
@@ -130,8 +129,8 @@ def test_pointwise_does_not_depend_on_the_number_of_threads(dtype, each_thread_c
         y, scale = cpu.local_response_norm(x, 5, 0.1, 0.75, 1.0)
         gx = cpu.local_response_norm_grad(gy, x, y, scale, 5, 0.1, 0.75)
         out = cpu.relu_grad(gy, x, out=gy.copy(order="K"))
-        relus = cpu.relu(x), relu_(x.copy(order="K")), cpu.relu_grad(gy, x), out
-        return y, scale, gx, *relus, bias_grad(gy), *relu_bias_grad(gy, x)
+        relus = cpu.relu(x), cpu.relu_(x.copy(order="K")), cpu.relu_grad(gy, x), out
+        return y, scale, gx, *relus, cpu.bias_grad(gy), *cpu.relu_bias_grad(gy, x)
 
     expected, *others = (run() for _ in each_thread_count)
     for other in others:

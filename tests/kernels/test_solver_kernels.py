@@ -1,4 +1,4 @@
-"""All parameters of a net in one call of the cpu backend, and weights of any strides."""
+"""All parameters of a net in one call, and weights of any strides."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def _parameters(rng, dtype, arrays: int):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_all_at_once(threads, dtype):
+def test_all_at_once(backend, threads, dtype):
     """Bit for bit what one call for each parameter gives, each with its own constants."""
     rng, before = np.random.default_rng(1), cpu.get_num_threads()
     sgd = [(*p, *rng.uniform(0, 1, 3)) for p in _parameters(rng, dtype, 3)]
@@ -28,11 +28,11 @@ def test_all_at_once(threads, dtype):
     alone = [[np.copy(a) if isinstance(a, np.ndarray) else a for a in p] for p in (*sgd, *adamw)]
     try:
         cpu.set_num_threads(threads)
-        solver.sgd_steps(sgd)
-        solver.adamw_steps(adamw)
+        backend.sgd_steps(sgd)
+        backend.adamw_steps(adamw)
         cpu.set_num_threads(1)
         for p in alone:
-            (cpu.sgd_step if len(p) == 6 else cpu.adamw_step)(*p)
+            (backend.sgd_step if len(p) == 6 else backend.adamw_step)(*p)
     finally:
         cpu.set_num_threads(before)
     for p, q, old in zip((*sgd, *adamw), alone, kept, strict=True):
@@ -42,15 +42,15 @@ def test_all_at_once(threads, dtype):
         assert p[0].size == 0 or not np.array_equal(p[0], old[0])
 
 
-def test_nothing_to_do():
-    solver.sgd_steps([])
-    solver.adamw_steps([])
+def test_nothing_to_do(backend):
+    backend.sgd_steps([])
+    backend.adamw_steps([])
 
 
-def test_two_types_at_once():
+def test_two_types_at_once(backend):
     w, v = np.ones(3, np.float32), np.ones(2)
     g, h = np.ones(3, np.float32), np.ones(2)
-    solver.sgd_steps([(w, g, np.zeros_like(w), 0.5, 0, 0), (v, h, np.zeros_like(v), 0.25, 0, 0)])
+    backend.sgd_steps([(w, g, np.zeros_like(w), 0.5, 0, 0), (v, h, np.zeros_like(v), 0.25, 0, 0)])
     assert w.tolist() == [0.5] * 3
     assert v.tolist() == [0.75] * 2
 

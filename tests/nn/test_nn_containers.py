@@ -51,6 +51,26 @@ def test_net_is_a_table_of_what_reads_what():
     assert net(x).data.tolist() == [-1, -2]
 
 
+def test_the_output_of_a_layer_inside():
+    net, x = nn.Net(), mf.Tensor([1.0, -2.0])
+    net.add("double", nn.Scale(2.0))
+    net.add("triple", nn.Scale(3.0), "data")
+    net.add("sum", Add(), "double", "triple")
+    assert net(x, until="data") is x
+    assert net(x, until="double").data.tolist() == [2, -4]
+    assert net(x, until="sum").data.tolist() == net(x).data.tolist() == [5, -10]
+    with pytest.raises(KeyError, match="no layer 'quadruple'; there are: double, triple, sum"):
+        net(x, until="quadruple")
+
+
+def test_a_convolution_inside_is_not_yet_rectified():
+    net, x = nn.Net(), mf.Tensor(-np.ones((1, 1, 1, 1), np.float32))
+    net.add("conv", nn.Conv2d(1, 1, 1, weight_init=nn.init.bilinear))
+    net.add("relu", nn.ReLU())
+    assert net(x, until="conv").item() == -1
+    assert net(x, until="relu").item() == net(x).item() == 0
+
+
 def test_gradients_flow_through_the_table():
     net = nn.Net()
     net.add("double", nn.Scale(2.0))

@@ -1,0 +1,166 @@
+"""Filters as panels, whatever their strides are, and panels as filters again."""
+
+import numpy as np
+import pytest
+from minifcn.kernels.cpu import isa
+from minifcn.kernels.cpu.packing import pack, pack_block, panels_of, unpack_block, width_of
+from minifcn.kernels.cpu.vectors import kind
+
+# K, C, KH, KW: less than a vector, whole vectors, tails of both; runs of taps and of channels
+SHAPES = [
+    (1, 1, 1, 1),
+    (5, 3, 2, 1),
+    (40, 20, 3, 3),
+    (40, 20, 3, 1),
+    (70, 37, 7, 7),
+    (33, 50, 1, 1),
+    (32, 16, 5, 2),
+    (16, 40, 1, 3),
+    (64, 16, 4, 4),
+]
+
+
+def straight(w):
+    return w
+
+
+def backward(w):
+    """The filters of the input gradient: K and C exchanged, taps from the last to the first."""
+    return w.swapaxes(0, 1)[:, :, ::-1, ::-1]
+
+
+def upside_down(w):
+    return w[:, :, ::-1]
+
+
+def mirrored(w):
+    return w[:, :, :, ::-1]
+
+
+def channels_last(w):
+    return np.ascontiguousarray(w.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def taps_exchanged(w):
+    return np.ascontiguousarray(w.swapaxes(2, 3)).swapaxes(2, 3)
+
+
+def every_second(w):
+    """Every second filter, channel and tap of a larger array."""
+    large = np.full([2 * n for n in w.shape], np.nan, w.dtype)
+    large[::2, ::2, ::2, ::2] = w
+    return large[::2, ::2, ::2, ::2]
+
+
+def a_part(w):
+    """Some channels of some filters: all that a filter has still follows each other."""
+    large = np.full((w.shape[0] + 2, w.shape[1] + 3, *w.shape[2:]), np.nan, w.dtype)
+    large[1:-1, 2:-1] = w
+    return large[1:-1, 2:-1]
+
+
+LAYOUTS = [
+    straight,
+    backward,
+    upside_down,
+    mirrored,
+    channels_last,
+    taps_exchanged,
+    every_second,
+    a_part,
+]
+
+
+def filters(shape, dtype):
+    """Filters whose numbers all differ."""
+    return np.arange(1, np.prod(shape) + 1).reshape(shape).astype(dtype)
+
+
+def packed_by_hand(w, width: int, block: int):
+    """[panel][block of channels][i][j][c][filter], zeros behind the last filter."""
+    K, C, KH, KW = w.shape
+    panels = -(-K // width)
+    full = np.zeros((panels * width, C, KH, KW), w.dtype)
+    full[:K] = w
+    return np.array(
+        [
+            np.concatenate(
+                [
+                    full[p * width : (p + 1) * width, c : c + block].transpose(2, 3, 1, 0).ravel()
+                    for c in range(0, C, block)
+                ]
+            )
+            for p in range(panels)
+        ]
+    )
+
+
+@pytest.fixture(params=[i.name for i in isa.available()])
+def form(request, dtype, settings):
+    """The type argument of kernels, for each instruction set."""
+    isa.set_isa(request.param)
+    return kind(dtype)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_pack(form, dtype, layout):
+    for shape in SHAPES:
+        w = layout(filters(shape, dtype))
+        for block in {w.shape[1], 7, 16}:
+            actual = pack(form, w[None], block)
+            expected = packed_by_hand(w, width_of(form), block)
+            assert actual.shape == expected.shape
+            assert np.array_equal(actual, expected), (shape, block)
+
+
+def test_pack_groups(dtype):
+    form = kind(dtype)
+    w = filters((3, 37, 5, 3, 2), dtype)
+    expected = np.concatenate([packed_by_hand(part, width_of(form), 4) for part in w])
+    assert np.array_equal(pack(form, w, 4), expected)
+
+
+def test_pack_alone_fills_its_block_only(form, dtype):
+    """Some filters and channels of one group: pack_block, as kernels call it."""
+    w, width = filters((2, 45, 21, 3, 2), dtype), width_of(form)
+    first, count, (c0, c1) = 4, min(width, 45) - 1, (5, 19)
+    size = (c1 - c0) * 6 * width
+    guarded = np.full(size + 10, 777, dtype)
+    target = guarded.ctypes.data + 5 * w.itemsize
+    where = (w.ctypes.data, *w.strides)
+    pack_block(form, where, 1, (first, count), (c0, c1), (3, 2), target)
+    expected = packed_by_hand(w[1, first : first + count, c0:c1], width, c1 - c0)
+    assert np.array_equal(guarded[5:-5], expected[0])
+    assert np.all(guarded[:5] == 777)
+    assert np.all(guarded[-5:] == 777)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_unpack_is_the_way_back(form, dtype, layout):
+    """A panel of up to ``width`` filters, into an array of any strides, and nowhere else."""
+    width = width_of(form)
+    for K, *rest in SHAPES:
+        shape = (min(K, width), *rest)
+        numbers = filters(shape, dtype)
+        room = np.full(16 * numbers.size + 1000, 777, dtype)
+        target = within(room, layout, shape)
+        panel = packed_by_hand(numbers, width, shape[1])[0]
+        unpack_block(form, panel.ctypes.data, target.ctypes.data, target.strides, shape)
+        assert np.array_equal(target, numbers), shape
+        target[...] = 777
+        assert np.all(room == 777), shape
+
+
+def within(room, layout, shape):
+    """An array of this shape in ``room``, with the strides that ``layout`` gives one."""
+    K, C, *window = shape
+    view = layout(np.empty((C, K, *window) if layout is backward else shape, room.dtype))
+    assert view.shape == shape
+    low = sum(min(0, (n - 1) * s) for n, s in zip(view.shape, view.strides, strict=True))
+    return np.lib.stride_tricks.as_strided(room[16 - low // room.itemsize :], shape, view.strides)
+
+
+def test_biases_as_panels(dtype):
+    bias = np.arange(1, 11).astype(dtype)
+    expected = [[1, 2, 3, 4, 5, 0, 0, 0], [6, 7, 8, 9, 10, 0, 0, 0]]
+    assert panels_of(bias, 2, 5, 2, 4).tolist() == expected
