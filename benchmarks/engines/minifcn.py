@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 import minifcn as mf
-import minifcn.functions as F
+from minifcn.train import pixel_loss
 
 from ..netfile import seeded
 

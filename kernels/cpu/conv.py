@@ -101,7 +101,7 @@ def conv2d_grad_weight(
     if m and _outweighs(gw, gy.shape):
         winograd_panels.correlate_weights(x, gy, gw, origin=origin, m=m)
     elif m:
-        winograd_gradient.correlate_weights(x, gy, gw, origin=origin, m=m)
+        winograd_gradient.correlate_weights(x, gy, gw, origin=origin)
     else:
         gradient.correlate_weights(x, gy, gw, origin=origin, step=stride, dilation=dilation)
     return gw.reshape(K, C // groups, *kernel_size)

@@ -35,7 +35,7 @@ Pair = tuple[int, int]
 
 SUMS = 3 * 2**17  # bytes of a task's sums
 STRIP = 3 * 2**17  # bytes of a strip: one panel of gy, and x
-CHANNELS = 64  # of x in a task
+CHANNELS = 512  # rows of sums in a panel, or 64 channels if more: a panel of gy is copied for them
 TASKS = 16
 FLOPS = 64  # as in direct.py
 
@@ -63,7 +63,7 @@ def correlate_weights(
 
     item, width = x.itemsize, width_of(form)
     panels, line = -(-K // width), KH * KW * width * item
-    most = max(1, min(CHANNELS, SUMS // line))
+    most = max(1, min(max(64, CHANNELS // (KH * KW)), SUMS // line))
     block = -(-C // -(-C // most))
     group = max(1, min(panels, SUMS // (line * block)))
     blocks, groups = -(-C // block), -(-panels // group)

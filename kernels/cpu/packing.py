@@ -16,6 +16,7 @@ from .vectors import (
     get,
     itemsize,
     lanes,
+    move,
     panel_width,
     put,
     transpose,
@@ -92,7 +93,9 @@ def pack_block(form, w, g, filters, channels, window, target):
             for k in range(0, whole, vector):
                 here = start + k * w_k + f * item
                 transpose(form, here, w_k, address_of(table), k * item)
-    # and the rest, number by number
+    # and the rest: whole rows where filters are neighbours, else number by number
+    if whole == width and squares == run and run > 0:
+        return
     for c in range(depth):
         for i in range(KH):
             for j in range(KW):
@@ -100,11 +103,17 @@ def pack_block(form, w, g, filters, channels, window, target):
                 if runs == depth:
                     f = KH * KW - 1 - i * KW - j if backwards else i * KW + j
                 first = whole if f < squares else 0
+                if first == width:
+                    continue
                 here = source + c * w_c + i * w_i + j * w_j
                 there = target + ((i * KW + j) * depth + c) * width * item
-                for k in range(first, count):
-                    put(form, there + k * item, get(form, here + k * w_k))
-                clear(there + count * item, (width - count) * item)
+                if w_k == item:
+                    move(there, here, count * item)
+                else:
+                    for k in range(first, count):
+                        put(form, there + k * item, get(form, here + k * w_k))
+                if count < width:
+                    clear(there + count * item, (width - count) * item)
 
 
 @kernel()
@@ -123,14 +132,20 @@ def unpack_block(form, panel, target, strides, shape):
             for k in range(0, whole, vector):
                 there = target + k * w_k + c * w_c + f * item
                 transpose_back(form, address_of(table), k * item, there, w_k)
-    for k in range(filters):
-        for c in range(depth):
-            for i in range(KH):
-                for j in range(KW):
-                    f = i * KW + j if runs == depth else c * KH * KW + i * KW + j
-                    if k >= whole or f >= squares:
-                        here = panel + (((i * KW + j) * depth + c) * width + k) * item
-                        put(form, target + k * w_k + c * w_c + i * w_i + j * w_j, get(form, here))
+    if whole == filters and squares == run and run > 0:
+        return
+    for c in range(depth):
+        for i in range(KH):
+            for j in range(KW):
+                f = i * KW + j if runs == depth else c * KH * KW + i * KW + j
+                first = whole if f < squares else 0
+                here = panel + ((i * KW + j) * depth + c) * width * item
+                there = target + c * w_c + i * w_i + j * w_j
+                if w_k == item:
+                    move(there, here, filters * item)
+                else:
+                    for k in range(first, filters):
+                        put(form, there + k * w_k, get(form, here + k * item))
 
 
 @kernel()

@@ -27,20 +27,26 @@ Pair = tuple[int, int]
 
 SUMS = 2**20  # bytes of sums that a task can have of its own
 BLOCK = 2**20  # bytes of its transformed tiles
-CHUNK = 2**26  # bytes of transformed tiles, where they are shared
+CHUNK = 2**23  # bytes of transformed tiles, where they are shared: they stay in the third level
+SIX = 2**17  # channels times filters up to which larger tiles are faster, where sums are shared
 SHARES = 16
 TILES = 16  # tiles a task transforms
 
 
-def correlate_weights(x, gy, gw, *, origin: Pair, m: int = 4) -> None:
+def correlate_weights(x, gy, gw, *, origin: Pair, m: int | None = None) -> None:
     """Fill gw (1, K, C, 3, 3) from x (N, C, H, W) and gy (N, K, OH, OW); step and dilation 1.
 
-    As ``gradient.correlate_weights``.
+    As ``gradient.correlate_weights``; m: 4 or 6, or None for the one that was measured to be
+    faster.
     """
     form, item = kind(x.dtype), x.itemsize
     (N, C, H, W), (_, K, OH, OW) = x.shape, gy.shape
-    width, n = width_of(form), m + 2
-    panels, down, across = -(-K // width), -(-OH // m), -(-OW // m)
+    width = width_of(form)
+    panels = -(-K // width)
+    if m is None:
+        few = 36 * panels * C * width * item <= SUMS
+        m = 6 if not few and K * C <= SIX else 4
+    n, down, across = m + 2, -(-OH // m), -(-OW // m)
     tiles = N * down * across
     per_tile = n * n * (C + panels * width) * item
     shape = n * n, panels, C, width

@@ -278,8 +278,8 @@ def right(which, seconds):
 
 pid = os.fork()
 if pid == 0:
-    os._exit(0 if right(1, 1.5) else 1)
-parent = right(0, 1.5)
+    os._exit(0 if right(1, 0.7) else 1)
+parent = right(0, 0.7)
 child = os.waitpid(pid, 0)[1]
 assert parent, "the child wrote into its parent's workspace"
 assert child == 0, "the parent wrote into its child's workspace"
