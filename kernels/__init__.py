@@ -1,9 +1,9 @@
 """The numerical kernels: arrays in, arrays out, nothing known of autograd.
 
-Every backend is a package with the same files and the same functions:
+Every backend is a package with the same functions in files of the same names:
 
     reference/   NumPy. The specification: reads like the formula, exact in float64
-    cpu/         Numba. The same functions, fast
+    cpu/         Numba. The same functions, fast, with more files behind them
 
 Beside them shapes.py (output sizes) and filters.py (the bilinear filter), shared by all.
 

@@ -1,4 +1,24 @@
-"""The CPU backend: Numba loops on a thread pool, and one micro-kernel for products."""
+"""The CPU backend: Numba loops on a thread pool, and one micro-kernel for all products.
+
+The files of the kernel table are those of reference/. Behind them, in the order to read:
+
+    layout.py             channels last: how maps lie in memory
+    threads.py            a thread pool; workspace.py: memory that its threads keep
+    compile.py            the decorator of every kernel
+    isa.py, vectors.py    the vector instructions of this machine, and how kernels get at them
+    tile.py               the micro-kernel: one tile of a product, from memory to registers and back
+    packing.py            filters in the order in which the micro-kernel reads them
+    frame.py, direct.py   convolution around the micro-kernel, without columns
+    gradient.py           the gradient of the weights, likewise
+    transforms.py         Winograd's transforms, derived and emitted
+    winograd.py, winograd_gradient.py, winograd_panels.py    his algorithm around the micro-kernel
+    memo.py               transformed filters, kept while filters do not change
+    conv.py               which of them runs
+    peak.py               what this machine could do
+
+What it reaches is measured beside PyTorch, ONNX Runtime, OpenVINO, ncnn and MNN in benchmarks/,
+and layer by layer on your machine by ``minifcn bench``.
+"""
 
 from .activation import bias_grad, relu, relu_, relu_bias_grad, relu_grad
 from .confusion import confusion_counts

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from geometries import LARGE, array, check_adjoint, check_close, convolutions, inner
 from minifcn.kernels import cpu, reference
-from minifcn.kernels.cpu import direct, gradient
+from minifcn.kernels.cpu import direct, gradient, layout
 from minifcn.kernels.reference.im2col import col2im, im2col, strips
 
 PLAIN = (1, 1), (0, 0), (1, 1), 1  # stride, padding, dilation, groups
@@ -162,7 +162,7 @@ def test_how_the_direct_kernels_cut_their_work_changes_nothing(monkeypatch, dtyp
     shapes = [*convolutions(seed=5, count=30)]
     shapes = [(g.window, g.arrays(rng, dtype)) for g, rng in shapes]
     rng = np.random.default_rng(6)
-    for C, K, size in ((40, 70, 3), (21, 33, 1), (19, 5, 2)):
+    for C, K, size in ((40, 70, 3), (21, 33, 1), (19, 5, 2), (70, 9, 1)):
         x, w = array(rng, (2, C, 9, 7), dtype), array(rng, (K, C, size, size), dtype)
         gy = array(rng, (2, K, 10 - size, 8 - size), dtype)
         shapes.append((PLAIN, (x, w, array(rng, (K,), dtype), gy)))
@@ -184,6 +184,29 @@ def test_how_the_direct_kernels_cut_their_work_changes_nothing(monkeypatch, dtyp
             for a, e in zip(actual, expected, strict=True):
                 tolerance = {"float32": 2e-6, "float64": 1e-14}[dtype.name]
                 check_close(a, e, tolerance, window, x.shape, w.shape, limits)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_maps_stored_past_the_caches_are_the_same(monkeypatch, dtype, algorithm, relu):
+    """For any number of filters: some start where no vector may be stored so."""
+    rng = np.random.default_rng(10)
+    for shape, weight_shape, *window in (
+        ((2, 16, 9, 10), (64, 16, 3, 3), *PLAIN),
+        ((2, 16, 9, 10), (32, 16, 1, 1), *PLAIN),
+        ((1, 16, 9, 10), (48, 16, 3, 3), (2, 1), (1, 1), (1, 1), 1),
+        ((2, 16, 9, 10), (24, 16, 3, 3), *PLAIN),
+        ((2, 16, 9, 10), (37, 16, 3, 2), *PLAIN),
+        ((1, 16, 9, 10), (80, 8, 3, 3), (1, 1), (1, 1), (1, 1), 2),  # groups of 40
+        ((1, 16, 9, 10), (64, 8, 3, 3), (1, 1), (1, 1), (1, 1), 2),
+        ((1, 700, 4, 5), (64, 700, 3, 3), (1, 1), (1, 1), (1, 1), 1),  # in two blocks of channels
+    ):
+        x, w, b = (array(rng, s, dtype) for s in (shape, weight_shape, weight_shape[:1]))
+        expected = cpu.conv2d(x, w, b, *window, relu=relu)
+        gx = cpu.conv2d_grad_input(expected, w, shape[2:], *window)
+        with monkeypatch.context() as patch:
+            patch.setattr(layout, "STREAMED", -1)
+            assert np.array_equal(cpu.conv2d(x, w, b, *window, relu=relu), expected)
+            assert np.array_equal(cpu.conv2d_grad_input(expected, w, shape[2:], *window), gx)
 
 
 # x, w, padding, and every way in which the CPU backend runs it: 3x3 with and without whole vectors

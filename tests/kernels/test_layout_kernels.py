@@ -41,6 +41,23 @@ def test_channels_last_or_not():
     assert layout.is_channels_last(x[:, :, :1, :1].copy())
 
 
+def test_maps_that_are_stored_past_the_caches(monkeypatch):
+    """Large ones, whose pixels all start where a cache line does."""
+    small, large = (2, 16, 9, 10), (1, 64, 400, 400)
+    assert not layout.streams(layout.empty(small, np.float32))
+    assert layout.streams(layout.empty(large, np.float32))
+    monkeypatch.setattr(layout, "STREAMED", 2 * 16 * 9 * 10 * 4 - 1)
+    assert layout.streams(layout.empty(small, np.float32))
+    assert not layout.streams(layout.empty((1, 16, 9, 10), np.float32))
+    assert not layout.streams(layout.empty((2, 17, 90, 10), np.float32))
+    assert not layout.streams(layout.empty((2, 24, 90, 10), np.float32))
+    assert layout.streams(layout.empty((2, 24, 90, 10), np.float64))
+    wide = layout.empty((2, 32, 90, 10), np.float32)
+    assert layout.streams(wide[:, 16:])
+    assert not layout.streams(wide[:, 8:24])
+    assert layout.streams(wide[:, :, ::2, 1::2])
+
+
 def views(x):
     """x (N, C, H, W) itself and views with all kinds of strides."""
     yield x

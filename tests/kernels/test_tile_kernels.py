@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from minifcn.kernels.cpu import isa
 from minifcn.kernels.cpu.compile import kernel
-from minifcn.kernels.cpu.tile import ACCUMULATE, RELU, ROWS, STEPS, heights, tiles
+from minifcn.kernels.cpu.layout import aligned
+from minifcn.kernels.cpu.tile import ACCUMULATE, RELU, ROWS, STEPS, STREAM, heights, tiles
 from minifcn.kernels.cpu.vectors import kind
 
 LOOPS = ((1, 1, 1), (7, 1, 1), (3, 2, 1), (1, 1, 4), (4, 3, 2))  # run, inner, outer
@@ -42,7 +43,7 @@ def steps_tiles(kind, rows, count, a, b, loops, c, bias, flags):
 class Problem:
     """``count`` tiles: operands scattered over NaN, and C within guards."""
 
-    def __init__(self, form: int, rows: int, loops, dtype, count: int = 1, sign: int = 1):
+    def __init__(self, form: int, rows: int, loops, dtype, count=1, sign=1, whole=False):
         self.form, self.rows, self.count, self.loops = form, rows, count, loops
         self.kind = kind(dtype)
         _, vectors, lanes = self.kind.dtype[0].shape
@@ -58,8 +59,11 @@ class Problem:
             a_outer = inner * (run * a_run + 3) + 5
         b_inner = run * b_run + 1
         b_outer = sign * (inner * b_inner + 7)
-        a_next, c_row = 997, self.width + 5
+        a_next, c_row, self.c_first = 997, self.width + 5, 3
         c_next = rows * c_row + 3
+        if whole:  # as stores past the caches want it
+            c_row, self.c_first = self.width + 64 // dtype.itemsize, 64 // dtype.itemsize
+            c_next = (rows + 1) * c_row
         self.a_steps, self.b_steps = (
             (a_row, a_run, a_inner, a_outer, a_next),
             (b_run, b_inner, b_outer),
@@ -74,8 +78,9 @@ class Problem:
         self.bias = self._whole(self.width).astype(dtype)
         self.c_steps = c_row, c_next
         n, r, column = np.ogrid[:count, :rows, : self.width]
-        self.inside = 3 + n * c_next + r * c_row + column
-        self.c = np.full(self.inside.max() + 20, GUARD, dtype)
+        self.inside = self.c_first + n * c_next + r * c_row + column
+        self.c = aligned((int(self.inside.max()) + 20,), dtype)
+        self.c[:] = GUARD
         self.before = self._whole(count, rows, self.width).astype(dtype)
 
     def _whole(self, *shape):
@@ -100,7 +105,7 @@ class Problem:
             a_steps[1] = b_steps[0] = unread
         else:
             a_steps[0] = unread
-        operands = (self.a, self.a_first), (self.b, self.b_first), (self.c, 3)
+        operands = (self.a, self.a_first), (self.b, self.b_first), (self.c, self.c_first)
         a, b, c = (array.ctypes.data + first * item for array, first in operands)
         run = rows_tiles if self.form == ROWS else steps_tiles
         run(
@@ -135,6 +140,15 @@ def test_several_tiles(dtype, form):
     for rows, count, flags in product((1, isa.current().rows), (2, 5), (0, ACCUMULATE | RELU)):
         actual, expected = Problem(form, rows, (3, 2, 2), dtype, count).run(True, flags)
         assert np.array_equal(actual, expected), (rows, count, flags)
+
+
+@pytest.mark.usefixtures("instructions")
+@both_forms
+def test_stored_past_the_caches(dtype, form):
+    for rows, flags in product((1, isa.current().rows), (STREAM, STREAM | ACCUMULATE | RELU)):
+        problem = Problem(form, rows, (3, 2, 2), dtype, 3, whole=True)
+        actual, expected = problem.run(True, flags)
+        assert np.array_equal(actual, expected), (rows, flags)
 
 
 @both_forms

@@ -20,18 +20,23 @@ from minifcn.kernels.cpu import (
 )
 from minifcn.kernels.cpu.compile import kernel
 from minifcn.kernels.cpu.transforms import (
+    COLLECT,
     FILTER,
     GRADIENT,
     INPUT,
     OUTPUT,
     RELU,
     SIZES,
+    SPREAD,
+    STREAM,
     TAP,
     matrices,
     tiles_of,
     transform,
 )
 from minifcn.kernels.cpu.vectors import kind
+
+import minifcn as mf
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -48,6 +53,8 @@ def test_two_outputs_of_three_taps_by_hand():
         OUTPUT: [[1, 1, 1, 0], [0, 1, -1, 1]],
         GRADIENT: [[1, 0], [half, half], [half, -half], [0, 1]],
         TAP: [[1, 1, 1, 0], [0, 1, -1, 0], [0, 1, 1, 1]],
+        SPREAD: [[1, 0], [1, 1], [1, -1], [0, 1]],
+        COLLECT: [[1, 0, 0, 0], [0, 1, -1, -1], [-1, 1, 1, 0], [0, 0, 0, 1]],
     }
     assert matrices(2, 3) == by_hand
 
@@ -58,13 +65,19 @@ def test_the_matrices_correlate_exactly(size):
     m, r = size
     n, M = m + r - 1, matrices(m, r)
     shapes = {what: (len(matrix), len(matrix[0])) for what, matrix in M.items()}
-    assert shapes == {INPUT: (n, n), FILTER: (n, r), OUTPUT: (m, n), GRADIENT: (n, m), TAP: (r, n)}
+    assert shapes == {
+        **{INPUT: (n, n), FILTER: (n, r), OUTPUT: (m, n)},
+        **{GRADIENT: (n, m), TAP: (r, n)},
+        **{SPREAD: (n, m), COLLECT: (n, n)},
+    }
     assert all(x == int(x) for row in M[INPUT] for x in row)
     for p, i, k in product(range(m), range(r), range(n)):
         y = sum(M[OUTPUT][p][e] * M[FILTER][e][i] * M[INPUT][e][k] for e in range(n))
         assert y == (k == p + i), "y[p] = sum over i of w[i] x[p + i]"
         w = sum(M[TAP][i][e] * M[GRADIENT][e][p] * M[INPUT][e][k] for e in range(n))
         assert w == (k == p + i), "w[i] = sum over p of gy[p] x[p + i]"
+        x = sum(M[COLLECT][k][e] * M[FILTER][e][i] * M[SPREAD][e][p] for e in range(n))
+        assert x == (k == p + i), "x[k] = sum over i of w[i] gy[k - i]"
 
 
 # -- the transforms that are emitted --------------------------------------------------------------
@@ -110,49 +123,78 @@ def transform_tap(form, size, source, target, count, bias, flags):
     )  # fmt: skip
 
 
+@kernel()
+def transform_spread(form, size, source, target, count, bias, flags):
+    transform(
+        form, SPREAD, size, source[0], source[1], source[2], source[3],
+        target[0], target[1], target[2], target[3], count, bias, flags,
+    )  # fmt: skip
+
+
+@kernel()
+def transform_collect(form, size, source, target, count, bias, flags):
+    transform(
+        form, COLLECT, size, source[0], source[1], source[2], source[3],
+        target[0], target[1], target[2], target[3], count, bias, flags,
+    )  # fmt: skip
+
+
 TRANSFORMS = {
     INPUT: transform_input,
     FILTER: transform_filter,
     OUTPUT: transform_output,
     GRADIENT: transform_gradient,
     TAP: transform_tap,
+    SPREAD: transform_spread,
+    COLLECT: transform_collect,
 }
+NAMES = ["input", "filter", "output", "gradient", "tap", "spread", "collect"]
 
 
 class Squares:
-    """Squares of vectors, scattered over an array: element (i, j) of vector v."""
+    """Squares of vectors, scattered over an array: element (i, j) of vector v.
 
-    def __init__(self, side: int, count: int, dtype, rng=None):
-        lanes = kind(dtype).dtype[0].shape[2]
-        self.steps = (lanes + 3) * side * (count + 1) + 1, (lanes + 3) * (count + 1), lanes + 2
+    whole: each vector starts where a cache line does; else anywhere.
+    """
+
+    def __init__(self, side: int, count: int, dtype, rng=None, whole: bool = False):
+        lanes, item = kind(dtype).dtype[0].shape[2], dtype.itemsize
+        apart, self.first = (128 // item, 64 // item) if whole else (lanes + 3, 5)
+        extra = apart if whole else 1
+        self.steps = apart * side * (count + 1) + extra, apart * (count + 1), apart
         i, j, v, lane = np.ogrid[:side, :side, :count, :lanes]
-        self.places = 5 + i * self.steps[0] + j * self.steps[1] + v * self.steps[2] + lane
-        self.array = np.full(self.places.max() + 10, np.nan if rng is not None else 777, dtype)
+        places = i * self.steps[0] + j * self.steps[1] + v * self.steps[2] + lane
+        self.places = self.first + places
+        self.array = layout.aligned((int(self.places.max()) + 10,), dtype)
+        self.array[:] = 777 if rng is None else np.nan
         if rng is not None:
             self.array[self.places] = rng.standard_normal(self.places.shape)
 
     @property
     def where(self):
         item = self.array.itemsize
-        return self.array.ctypes.data + 5 * item, *(s * item for s in self.steps)
+        return self.array.ctypes.data + self.first * item, *(s * item for s in self.steps)
 
     @property
     def numbers(self):
         return self.array[self.places].astype(float)
 
 
-@pytest.mark.parametrize("what", TRANSFORMS, ids=["input", "filter", "output", "gradient", "tap"])
+@pytest.mark.parametrize("what", TRANSFORMS, ids=NAMES)
 def test_transforms_multiply_by_their_matrix_from_both_sides(dtype, what):
     form, lanes = kind(dtype), kind(dtype).dtype[0].shape[2]
     tolerance = {"float32": 2e-6, "float64": 1e-14}[dtype.name]
     rng = np.random.default_rng(1)
     for m, r in SIZES:
         matrix = np.array(matrices(m, r)[what], float)
-        for count, bias, flags in ((1, False, 0), (3, False, 0), (2, True, 0), (2, True, RELU)):
+        for count, bias, flags in (
+            *((1, False, 0), (3, False, 0), (2, True, 0), (2, True, RELU)),
+            *((2, True, STREAM), (2, True, RELU | STREAM)),
+        ):
             if what != OUTPUT and bias:
                 continue
             source = Squares(matrix.shape[1], count, dtype, rng)
-            target = Squares(matrix.shape[0], count, dtype)
+            target = Squares(matrix.shape[0], count, dtype, whole=bool(flags & STREAM))
             before = target.array.copy()
             b = 3 * rng.standard_normal((count, lanes)).astype(dtype)
             TRANSFORMS[what](
@@ -162,7 +204,7 @@ def test_transforms_multiply_by_their_matrix_from_both_sides(dtype, what):
             expected = np.einsum("ai,ijvl,bj->abvl", matrix, source.numbers, matrix)
             expected += b if bias else 0
             scale = np.abs(expected).max()
-            expected = np.maximum(expected, 0) if flags else expected
+            expected = np.maximum(expected, 0) if flags & RELU else expected
             assert np.abs(target.numbers - expected).max() <= tolerance * scale, (m, r, count)
             target.array[target.places] = 777
             assert np.array_equal(target.array, before)  # nothing beside the squares
@@ -200,6 +242,15 @@ def input_gradient(module, gy, w, size, padding, m):
     filters = w[None].swapaxes(1, 2)[:, :, :, ::-1, ::-1]
     origin = tuple(p - r + 1 for p in padding)
     module.correlate(layout.channels_last(gy), filters, gx, origin=origin, m=m)
+    return gx
+
+
+def adjoint(gy, w, size, padding, m):
+    """The same as the adjoint of a convolution by w: tiles of gx overlap and are added up."""
+    gx = layout.empty((len(gy), w.shape[1], *size), gy.dtype)
+    gx[...] = np.nan
+    origin = tuple(-p for p in padding)
+    winograd_panels.correlate_input(layout.channels_last(gy), w[None], gx, origin=origin, m=m)
     return gx
 
 
@@ -247,6 +298,8 @@ def test_error_in_float32(run, shape):
             reference.conv2d_grad_weight(gy64, x64, (r, r), *window),
         ),
     }
+    if name == "panels":
+        results["adjoint"] = adjoint(gy, w, (H, W), padding, m), results["input gradient"][1]
     for what, (actual, expected) in results.items():
         error = np.abs(actual - expected) / np.sqrt(np.mean(expected**2))
         assert np.sqrt(np.mean(error**2)) < 6e-6, what
@@ -287,6 +340,8 @@ def test_float64_agrees_with_the_direct_kernels(run):
         gx = cpu.conv2d_grad_input(gy, w, shape[2:], *window)
         actual = input_gradient(module, gy, w, shape[2:], padding, m)
         check_close(actual, gx, 1e-12, *context)
+        if name == "panels":
+            check_close(adjoint(gy, w, shape[2:], padding, m), gx, 1e-12, *context)
         gw = cpu.conv2d_grad_weight(gy, x, (r, r), *window)
         check_close(weight_gradient(gradient_module, x, gy, r, padding, m), gw, 1e-12, *context)
 
@@ -315,11 +370,13 @@ def test_how_the_work_is_cut_changes_nothing(monkeypatch, dtype):
             module, gradient_module, _ = MODULES[name]
             yield forward(module, x, w, None, (1, 1), m)
             yield weight_gradient(gradient_module, x, gy, r, (1, 1), m)
+            yield adjoint(gy, w, (14, 17), (1, 1), m)
 
     expected = list(run())
     for limits in (
-        {(winograd, "WORKSPACE"): 1, (winograd, "MIN_TILES"): 1, (winograd_panels, "BLOCK"): 1},
-        {(winograd, "MIN_TILES"): 3, (winograd, "WORKSPACE"): 1, (winograd_gradient, "SUMS"): 0},
+        {(winograd, "WORKSPACE"): 1, (winograd, "MIN_TILES"): (1, 1)},
+        {(winograd, "WORKSPACE"): 1, (winograd, "MIN_TILES"): (3, 2), (winograd, "LARGE"): 1},
+        {(winograd_panels, "BLOCK"): 1, (winograd_gradient, "SUMS"): 0},
         {(winograd_gradient, "SUMS"): 0, (winograd_gradient, "CHUNK"): 1},
         {(winograd_gradient, "SUMS"): 10**9, (winograd_gradient, "BLOCK"): 1},
         {(winograd_gradient, "SUMS"): 10**9, (winograd_gradient, "SHARES"): 1},
@@ -330,6 +387,25 @@ def test_how_the_work_is_cut_changes_nothing(monkeypatch, dtype):
             actual = list(run())
         for a, e in zip(actual, expected, strict=True):
             check_close(a, e, {"float32": 1e-5, "float64": 1e-13}[dtype.name], limits)
+
+
+def test_stored_past_the_caches(monkeypatch, dtype):
+    """The same numbers, also where a tile is cut off, and where vectors do not start a line."""
+    rng, lanes = np.random.default_rng(9), kind(dtype).dtype[0].shape[2]
+    for K in (lanes, 3 * lanes, 5 * lanes):
+        x, w = array(rng, (2, 2 * lanes, 11, 14), dtype), array(rng, (K, 2 * lanes, 3, 3), dtype)
+        b = array(rng, (K,), dtype)
+        expected = [forward(winograd, x, w, b, (1, 1), m, relu=True) for m in (4, 6)]
+        with monkeypatch.context() as patch:
+            patch.setattr(layout, "STREAMED", -1)
+            assert layout.streams(layout.empty(expected[0].shape, dtype))
+            actual = [forward(winograd, x, w, b, (1, 1), m, relu=True) for m in (4, 6)]
+            spaced = layout.empty((2, K + 1, 11, 14), dtype)[:, 1:]
+            assert not layout.streams(spaced)
+            where = {"origin": (-1, -1), "m": 4, "relu": True}
+            winograd.correlate(layout.channels_last(x), w[None], spaced, b, **where)
+        for a, e in zip((*actual, spaced), (*expected, expected[0]), strict=True):
+            assert np.array_equal(a, e), K
 
 
 def test_weight_gradients_into_any_strides(dtype):
@@ -358,13 +434,14 @@ ENTRIES = [
     (winograd, "correlate"),
     (winograd_gradient, "correlate_weights"),
     (winograd_panels, "correlate"),
+    (winograd_panels, "correlate_input"),
     (winograd_panels, "correlate_weights"),
 ]
 
 
 @pytest.fixture
 def ran(monkeypatch):
-    """What runs, as it runs: names of modules without "gradient" and "panels"."""
+    """What runs, as it runs: "direct" or "winograd"."""
     names = []
 
     def watch(module, name):
@@ -442,6 +519,15 @@ def test_what_is_faster_is_taken(ran):
     three((1, 64, 4, 4), (64, 64, 3, 3), PLAIN)
     three((1, 64, 56, 56), (64, 64, 3, 3), PLAIN, np.float64)
     assert ran == ["direct"] * 9
+
+
+def test_set_algorithm_of_the_package(ran):
+    for name in ("direct", "winograd"):
+        mf.set_algorithm(name)
+        three(*ALLOWED[0], PLAIN)
+    assert ran == ["direct"] * 3 + ["winograd"] * 3
+    with pytest.raises(ValueError, match="'fft'"):
+        mf.set_algorithm("fft")
 
 
 def test_an_algorithm_that_there_is_not(ran):
