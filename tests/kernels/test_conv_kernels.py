@@ -265,6 +265,8 @@ def views(rng, shape, dtype, last: bool):
     yield "every second row", cut(0, 0, H, 0)[:, :, ::2]
     yield "every second channel", cut(0, C, 0, 0)[:, ::2]
     yield "mirrored", cut(0, 0, 0, 0)[:, :, ::-1, ::-1]
+    yield "rows mirrored", cut(0, 0, 0, 0)[:, :, ::-1]
+    yield "columns mirrored", cut(0, 0, 0, 0)[:, :, :, ::-1]
     yield "backwards", cut(0, 0, 0, 0)[::-1, ::-1]
     yield "transposed", array(rng, (N, C, W, H), dtype, last).swapaxes(2, 3)
     yield "one image", np.broadcast_to(cut(0, 0, 0, 0)[:1], shape)
