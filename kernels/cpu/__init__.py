@@ -6,7 +6,7 @@ The files of the kernel table are those of reference/. Behind them, in the order
     threads.py            a thread pool; workspace.py: memory that its threads keep
     compile.py            the decorator of every kernel
     isa.py, vectors.py    the vector instructions of this machine, and how kernels get at them
-    tile.py               the micro-kernel: one tile of a product, from memory to registers and back
+    tile.py               the micro-kernel: a tile of a product, from memory to registers and back
     packing.py            filters in the order in which the micro-kernel reads them
     frame.py, direct.py   convolution around the micro-kernel, without columns
     gradient.py           the gradient of the weights, likewise

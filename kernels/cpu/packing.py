@@ -80,7 +80,7 @@ def pack_block(form, w, g, filters, channels, window, target):
     source = address + g * w_g + k0 * w_k + c0 * w_c
     depth = c1 - c0
     runs, run = _runs(item, (w_c, w_i, w_j), depth, (KH, KW))
-    backwards = run > 0 and w_j < 0
+    backwards = run > 0 and w_j < 0 and KW > 1  # the distance along an axis of 1 says nothing
     table = np.empty(vector, np.int64)
     # Whole squares of filters and of numbers that follow each other
     whole, squares = count // vector * vector, run // vector * vector

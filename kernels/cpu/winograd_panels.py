@@ -63,6 +63,7 @@ Pair = tuple[int, int]
 
 BLOCK = 2**18  # bytes of transformed filters, or of sums, that stay in the second-level cache
 TILES = 8  # tiles a task transforms
+SUM = 64  # tiles that are added up before they are added to what is there: rounding errors
 
 
 def correlate(x, w, y, bias=None, *, origin: Pair, m: int, relu: bool = False) -> None:
@@ -308,15 +309,17 @@ def _blocks(start, stop, room, places, form, size, v, z, gw, shape):
         for e in range(n * n):
             a = v + (c0 // block * n * n + e) * number * v_row
             b = z + (p * n * n + e) * number * width * item
-            for height, times, c in ((low + 1, higher, 0), (low, others, higher * (low + 1))):
-                if times > 0:
-                    tiles(
-                        form, STEPS, height, times,
-                        a + c * item, 0, v_row, 0, 0, height * item,
-                        b, width * item, 0, 0, number, 1, 1,
-                        sums + e * row + c * width * item, width * item, height * width * item,
-                        0, 0,
-                    )  # fmt: skip
+            for first in range(0, number, SUM):
+                some = min(SUM, number - first)
+                for height, times, c in ((low + 1, higher, 0), (low, others, higher * (low + 1))):
+                    if times > 0:
+                        tiles(
+                            form, STEPS, height, times,
+                            a + first * v_row + c * item, 0, v_row, 0, 0, height * item,
+                            b + first * width * item, width * item, 0, 0, some, 1, 1,
+                            sums + e * row + c * width * item, width * item, height * width * item,
+                            0, ACCUMULATE if first > 0 else 0,
+                        )  # fmt: skip
         transform(
             form, TAP, size, sums, n * row, row, vector,
             filters, r * row, row, vector, row // vector, 0, 0,

@@ -7,6 +7,7 @@ address in its tables at almost every access.
 """
 
 import mmap
+import os
 import threading
 
 import numpy as np
@@ -29,7 +30,9 @@ def address(size: int) -> int:
     if _mine.size < size:
         size = -(-size // PAGE) * PAGE
         _mine.memory = None  # the old piece goes before the new one comes
-        memory = mmap.mmap(-1, size + PAGE)
+        # Private, or a forked child would write into its parent's
+        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if os.name == "posix" else {}
+        memory = mmap.mmap(-1, size + PAGE, **private)
         if hasattr(mmap, "MADV_HUGEPAGE"):
             memory.madvise(mmap.MADV_HUGEPAGE)
         start = np.frombuffer(memory, np.uint8).ctypes.data

@@ -32,16 +32,19 @@ def backward(tensor, grad=None, retain_graph: bool = False) -> None:
             _add_to_leaf(node, gy, owned)
             continue
         edges, node.owns_gradient = node.edges, owned
-        for edge, gx, fresh in zip(edges, *_run(node, gy), strict=True):
+        made = _run(node, gy)
+        for i, edge in enumerate(edges):
             if edge is None:
                 continue
+            gx = made[i]
+            fresh = _is_fresh(gx, _ALONE + (gx is gy)) and (owned or gx is not gy)
             _accumulate(gradients, edge, gx, fresh)
             uses[edge] -= 1
             if uses[edge] == 0:
                 ready.append(edge)
         if not retain_graph:
             node.free()
-        gy = gx = edges = None  # the consumed gradient dies here, before the next function runs
+        gy = gx = edges = made = None  # what was consumed dies before the next function runs
 
 
 def _starting_gradient(tensor, grad):
@@ -77,12 +80,14 @@ def _count_uses(root) -> dict:
 
 
 def _run(function, gy):
-    """The gradients of a function's inputs, and for each whether nobody else holds its memory."""
+    """The gradients of a function's inputs."""
     if gy is None:  # nothing that used this output passed anything on
-        return (None,) * len(function.edges), (False,) * len(function.edges)
+        return [None] * len(function.edges)
     watchers = hooks.active()
     for hook in watchers:
         hook.backward_begin(function, gy)
+    if watchers and function.owns_gradient:  # unless a hook keeps it: this and backward's variable
+        function.owns_gradient = sys.getrefcount(gy) <= _ALONE
     gradients = function.backward(gy)
     if not isinstance(gradients, tuple):
         gradients = (gradients,)
@@ -100,26 +105,38 @@ def _run(function, gy):
             )
     for hook in watchers:
         hook.backward_end(function, gradients)
-    return gradients, tuple(_is_fresh(gx, gy, function, gradients) for gx in gradients)
+    return list(gradients)
 
 
-def _is_fresh(gx, gy, function, gradients) -> bool:
+def _is_fresh(gx, alone: int) -> bool:
     """Whether nobody else holds the memory of a gradient, so that it may be changed in place.
 
-    The gradient itself may be a view, as channels-last maps are, of memory that it alone holds:
-    then the only references to that memory are the view's and the one that asks.
+    ``alone``: how many references there are to an array that only the caller knows. The gradient
+    may be a view, as channels-last maps are, of memory that it alone holds.
     """
-    if gx is None:
+    if gx is None or not gx.flags.writeable or sys.getrefcount(gx) > alone + 1:
         return False
-    others = [a for a in (*function.saved, *gradients) if a is not None and a is not gx]
-    if not function.owns_gradient:
-        others.append(gy)
-    held = {id(owner) for a in others for owner in (a, getattr(a, "base", None))}
-    if sum(g is gx for g in gradients) > 1 or (gx is gy and not function.owns_gradient):
-        return False
-    if gx.base is None:
-        return id(gx) not in held
-    return id(gx.base) not in held and sys.getrefcount(gx.base) <= 2
+    base = gx.base
+    if base is None:
+        return True
+    return isinstance(base, np.ndarray) and base.base is None and sys.getrefcount(base) <= _VIEWED
+
+
+def _references_to_one() -> int:
+    """What getrefcount says of an array that a list and a variable hold."""
+    made = [np.empty(0)]
+    array = made[0]
+    return sys.getrefcount(array)
+
+
+def _references_to_a_base() -> int:
+    """And of memory that a view and a variable hold."""
+    view = np.empty(1)[:]
+    base = view.base
+    return sys.getrefcount(base)
+
+
+_ALONE, _VIEWED = _references_to_one(), _references_to_a_base()
 
 
 def _accumulate(gradients: dict, node, gx, fresh: bool) -> None:
