@@ -32,7 +32,7 @@ from .layout import LINE, streams
 from .packing import pack, pack_block, panels_of, width_of
 from .threads import parallel_for
 from .tile import ACCUMULATE, RELU, ROWS, STREAM, heights, tiles
-from .vectors import itemsize, kind, move, panel_width, tile_rows
+from .vectors import itemsize, kind, move, panel_width, settle, tile_rows
 from .workspace import carve
 
 Pair = tuple[int, int]
@@ -198,3 +198,4 @@ def _correlate(
                         if filters < width:
                             for q in range(pixels):
                                 move(c + q * y[3], edge + q * apart, filters * item)
+    settle()

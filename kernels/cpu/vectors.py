@@ -281,6 +281,17 @@ def add_to(typing, kind, target, source, count):
 
 
 @intrinsic
+def settle(typing):
+    """Wait until everything that was stored past the caches can be seen by other threads."""
+
+    def generate(context, builder, signature, arguments):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
 def address_of(typing, array):
     """The address of an array's first element."""
 

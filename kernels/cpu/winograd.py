@@ -30,7 +30,7 @@ from .packing import pack_block, panels_of, width_of
 from .threads import parallel_for
 from .tile import ROWS, heights, tiles
 from .transforms import FILTER, INPUT, OUTPUT, RELU, STREAM, outputs, taps, tiles_of, transform
-from .vectors import clear, itemsize, kind, lanes, line_of, move, panel_width, tile_rows
+from .vectors import clear, itemsize, kind, lanes, line_of, move, panel_width, settle, tile_rows
 from .workspace import carve
 
 Pair = tuple[int, int]
@@ -199,6 +199,7 @@ def _correlate(start, stop, room, parts, form, size, block, x, y, u, biases, sha
                     for j in range(min(m, OW - q)):
                         source = piece + (i * m + j) * columns * item
                         move(there + i * y[2] + j * y[3], source, K * item)
+    settle()
 
 
 @kernel()

@@ -53,8 +53,22 @@ def three(backend, window, x, w, b, gy):
     )
 
 
-def test_convolutions_agree_with_the_reference(instructions, algorithm, dtype):
-    tolerance = {"float32": 2e-5, "float64": 1e-12}[dtype.name]
+def runs():
+    """Every instruction set, algorithm and dtype; of Winograd's algorithm under the narrower sets
+    one dtype each, for every one of them is compiled for a quarter of a minute."""
+    for i, which in enumerate(isa.available()):
+        for algorithm in ("direct", "winograd"):
+            for j, dtype in enumerate(("float32", "float64")):
+                if i == 0 or algorithm == "direct" or (i + j) % 2:
+                    yield which.name, algorithm, dtype
+
+
+@pytest.mark.parametrize("run", runs(), ids="-".join)
+def test_convolutions_agree_with_the_reference(run):
+    which, algorithm, name = run
+    isa.set_isa(which)
+    conv.set_algorithm(algorithm)
+    dtype, tolerance = np.dtype(name), {"float32": 2e-5, "float64": 1e-12}[name]
     for name, window, arrays, expected in cases():
         actual = three(cpu, window, *(a.astype(dtype, order="K") for a in arrays))
         for a, e in zip(actual, expected, strict=True):
@@ -80,9 +94,9 @@ def test_the_winograd_cases_are_run_by_it(instructions, monkeypatch, dtype):
     assert len(seen) == len(WINOGRAD)
 
 
-def test_filters_are_transformed_anew_for_other_instructions(dtype):
+def test_filters_are_transformed_anew_for_other_instructions():
     """What is kept of a convolution under one instruction set is of no use to another."""
-    rng = np.random.default_rng(3)
+    rng, dtype = np.random.default_rng(3), np.float32
     x = rng.standard_normal((1, 32, 9, 40)).astype(dtype)
     w = rng.standard_normal((48, 32, 3, 3)).astype(dtype)
     window = (1, 1), (1, 1), (1, 1), 1
