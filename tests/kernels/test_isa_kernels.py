@@ -63,7 +63,7 @@ def runs():
                     yield which.name, algorithm, dtype
 
 
-@pytest.mark.parametrize("run", runs(), ids="-".join)
+@pytest.mark.parametrize("run", list(runs()), ids="-".join)
 def test_convolutions_agree_with_the_reference(run):
     which, algorithm, name = run
     isa.set_isa(which)
