@@ -28,8 +28,8 @@ from .compile import kernel
 from .layout import aligned, streams
 from .packing import pack_block, panels_of, width_of
 from .threads import parallel_for
-from .tile import ROWS, heights, tiles
-from .transforms import FILTER, INPUT, OUTPUT, RELU, STREAM, outputs, taps, tiles_of, transform
+from .tile import RELU, ROWS, STREAM, heights, tiles
+from .transforms import FILTER, INPUT, OUTPUT, outputs, taps, tiles_of, transform
 from .vectors import clear, itemsize, kind, lanes, line_of, move, panel_width, settle, tile_rows
 from .workspace import carve
 

@@ -30,14 +30,13 @@ from .compile import kernel
 from .layout import aligned
 from .packing import pack_block, panels_of, unpack_block, width_of
 from .threads import parallel_for
-from .tile import ACCUMULATE, ROWS, STEPS, heights, tiles
+from .tile import ACCUMULATE, RELU, ROWS, STEPS, heights, tiles
 from .transforms import (
     COLLECT,
     FILTER,
     GRADIENT,
     INPUT,
     OUTPUT,
-    RELU,
     SPREAD,
     TAP,
     outputs,

@@ -43,7 +43,7 @@ class _Solver:
 
     def _constants(self, parameter) -> tuple[float, ...]:
         """What follows the arrays in the kernel's arguments for this parameter."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say what its kernel needs")
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Every state array by name: "conv1_1.weight.velocity"."""

@@ -45,6 +45,19 @@ def settings():
         restore(value)
 
 
+@pytest.fixture
+def each_thread_count(settings):
+    """Sets the number of threads to one after another."""
+    from minifcn.kernels.cpu import threads
+
+    def counts():
+        for n in (1, 2, 3, 8):
+            threads.set_num_threads(n)
+            yield n
+
+    return counts()
+
+
 @pytest.fixture(params=["direct", "winograd"])
 def algorithm(request, settings):
     """The name of each convolution algorithm, which is in use during the test."""

@@ -7,20 +7,6 @@ from minifcn.kernels import cpu, reference
 from minifcn.kernels.cpu import layout
 
 
-@pytest.fixture
-def each_thread_count():
-    """Sets the number of threads to one after another."""
-
-    def counts():
-        for n in (1, 2, 3, 8):
-            cpu.set_num_threads(n)
-            yield n
-
-    before = cpu.get_num_threads()
-    yield counts()
-    cpu.set_num_threads(before)
-
-
 def test_relu_exact(backend, dtype):
     x = np.array([[-2, -0.0, 0, 3, np.inf, -np.inf, np.nan]], dtype)
     y = backend.relu(x)

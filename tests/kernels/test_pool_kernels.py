@@ -10,20 +10,6 @@ IMAGE = [[[[1, 5, 2, 0], [4, 3, 8, 8], [7, 6, 9, 1]]]]
 HALVES = (2, 2), (2, 2), (0, 0), (1, 1)  # kernel size, stride, padding, dilation
 
 
-@pytest.fixture
-def each_thread_count():
-    """Sets the number of threads to one after another."""
-
-    def counts():
-        for n in (1, 2, 3, 8):
-            cpu.set_num_threads(n)
-            yield n
-
-    before = cpu.get_num_threads()
-    yield counts()
-    cpu.set_num_threads(before)
-
-
 def test_max_exact(backend, dtype):
     y, argmax = backend.max_pool2d(np.array(IMAGE, dtype), *HALVES, (1, 2))
     assert y.dtype == dtype

@@ -114,13 +114,12 @@ def test_every_number_of_channels(dtype):
         assert np.array_equal(cpu.upsample_bilinear_grad(gy, (3, 4), *window), gx)
 
 
-def test_not_a_number(backend, dtype):
-    """NaN and infinity go where their pixel goes, and nowhere near the neighbours' outputs."""
+def test_not_a_number(dtype):
+    """NaN and infinity go where their pixel goes, and nowhere near the neighbours' outputs. Not so
+    in the reference: its matrix product multiplies infinity by 0."""
     x = np.zeros((1, 9, 1, 8), dtype)
     x[0, 2, 0, 3], x[0, 4, 0, 3] = np.nan, np.inf
-    if backend is reference:
-        pytest.skip("a matrix product multiplies infinity by 0")
-    y = backend.upsample_bilinear(x, *DOUBLE, (1, 16))[0, :, 0]
+    y = cpu.upsample_bilinear(x, *DOUBLE, (1, 16))[0, :, 0]
     assert np.array_equal(np.flatnonzero(np.isnan(y[2])), [5, 6, 7, 8])
     assert np.array_equal(np.flatnonzero(np.isinf(y[4])), [5, 6, 7, 8])
     assert np.isfinite(y[[0, 1, 3, 5, 6, 7, 8]]).all()
