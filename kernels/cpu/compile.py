@@ -1,5 +1,8 @@
 """The decorator of every compiled kernel."""
 
+import zlib
+from pathlib import Path
+
 import numba
 
 
@@ -23,3 +26,14 @@ def kernel(**options):
             return numba.njit(**options)(function)
 
     return decorate
+
+
+def checksum_of(*files: str) -> str:
+    """A checksum of files of this folder, eight digits.
+
+    Kernels that call compiled functions of other files take an argument whose *type* holds it, as
+    the name of a field. It is then part of the key of Numba's cache, which looks only at the file
+    in which a kernel stands and would go on using code made from older ones.
+    """
+    here = Path(__file__).parent
+    return f"{zlib.crc32(b''.join((here / name).read_bytes() for name in files)):08x}"

@@ -16,13 +16,10 @@ Arguments that all three share: x (N, K, h, w) the coarse scores; kernel_size, s
 those of upsample_bilinear; offset the (row, column) of the upsampled map where the crop starts.
 """
 
-import zlib
-from pathlib import Path
-
 import numpy as np
 
-from . import loss, upsample
-from .compile import kernel
+from . import loss
+from .compile import checksum_of, kernel
 from .layout import nhwc
 from .loss import PIXELS, load_tile, store_tile, tile_grad, tile_log_sum_exp
 from .threads import parallel_for
@@ -31,10 +28,8 @@ from .upsample import combine, taps, taps_grad
 Pair = tuple[int, int]
 BAND = 8  # rows of pixels whose gradient is summed on its own
 
-# The kernels below call compiled functions of two other files, whose changes Numba's cache does
-# not see. Their checksum is part of the type of the first argument, and so of the cache's key.
-_SOURCE = b"".join(Path(module.__file__).read_bytes() for module in (loss, upsample))
-CODE = np.empty(0, [(f"code_{zlib.crc32(_SOURCE):08x}", np.uint8)])
+# The kernels below call compiled functions of two other files: see checksum_of
+CODE = np.empty(0, [(f"code_{checksum_of('loss.py', 'upsample.py')}", np.uint8)])
 
 
 def upsample_cross_entropy(

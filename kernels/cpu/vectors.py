@@ -4,13 +4,10 @@ Kernels that fill whole registers work on addresses, not on arrays, and are told
 their first argument what a register is here: ``kind(dtype)`` is an empty array of records whose
 one field is a tile of accumulators, (rows, vectors, lanes) numbers. Numba compiles, and keeps on
 disk, one version for every type, so that each dtype and each instruction set has its own. The
-field's name holds a checksum of the files that these kernels share: Numba's cache looks only at
-the file in which a kernel stands, and would go on using code made from older ones.
+field's name holds a checksum of the files that these kernels share (compile.py says why).
 """
 
-import zlib
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from llvmlite import ir
@@ -19,6 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import isa
+from .compile import checksum_of
 
 _SHARED = ("vectors.py", "tile.py", "transforms.py", "packing.py", "frame.py", "winograd.py")
 
@@ -32,15 +30,7 @@ def kind(dtype) -> np.ndarray:
 @cache
 def _kind(dtype: np.dtype, which: isa.ISA) -> np.ndarray:
     shape = which.rows, which.vectors, which.lanes(dtype.itemsize)
-    return np.empty(0, [(f"tile_{_stamp():08x}", dtype, shape)])
-
-
-@cache
-def _stamp() -> int:
-    """A checksum of the files whose code goes into other files' kernels."""
-    here = Path(__file__).parent
-    sources = (here / name for name in _SHARED)
-    return zlib.crc32(b"".join(f.read_bytes() for f in sources if f.exists()))
+    return np.empty(0, [(f"tile_{checksum_of(*_SHARED)}", dtype, shape)])
 
 
 def shape_of(kind) -> tuple[int, int, int, int]:

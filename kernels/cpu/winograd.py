@@ -19,7 +19,8 @@ small enough that V[position] stays in the second. V and M are the thread's own;
 size of the map is stored.
 
 Its error is larger than the direct sum's, for the transforms add and subtract multiples: relative
-to the output's root mean square about 1e-6 (m = 4) and 4e-6 (m = 6) against 3e-7.
+to the output's root mean square 1e-6 to 2e-6 (m = 4) and 2e-6 to 5e-6 (m = 6) against 3e-7 to
+6e-7, with 64 to 512 channels.
 """
 
 import numpy as np
