@@ -56,7 +56,10 @@ def test_resume_without_a_run(error, tmp_path):
 def test_ctrl_c_leaves_a_run_that_continues(call, scenes, tmp_path):
     run = tmp_path / "run"
     options = ["--iterations", "5000", "--batch-size", "2", "--out", run]
+    # A shell starts what it runs in the background deaf to Ctrl-C, and so would be this process
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess_of("train", "--data", scenes, *NARROW, *options)
+    signal.signal(signal.SIGINT, before)
     try:
         deadline = time.monotonic() + 60
         while not (run / "log.csv").exists() or len(read_csv(run / "log.csv")) < 12:
