@@ -29,9 +29,9 @@ from math import ceil
 from .compile import kernel
 from .frame import copy_frame, framed, reach
 from .layout import LINE, streams
-from .packing import pack, pack_block, panels_of, width_of
+from .packing import pack, pack_block, panels_of, row_of, width_of
 from .threads import parallel_for
-from .tile import ACCUMULATE, RELU, ROWS, STREAM, heights, tiles
+from .tile import ACCUMULATE, NARROW, RELU, ROWS, STREAM, WIDE, heights, tiles
 from .vectors import itemsize, kind, move, panel_width, settle, tile_rows
 from .workspace import carve
 
@@ -154,20 +154,24 @@ def _correlate(
             )  # fmt: skip
             x_n, x_h, x_w = 0, (right - left) * pixel, pixel
             source = frame - r0 * SH * x_h
-        for p in range(G * panels * part // parts, G * panels * (part + 1) // parts):
+        p0, p1 = G * panels * part // parts, G * panels * (part + 1) // parts
+        for p in range(p0, p1):
+            first = p == p0
             g, k0 = p // panels, p % panels * width
             filters = min(width, K - k0)
+            row = row_of(form, filters)
+            narrow = WIDE if row == width else NARROW
             for c0 in range(0, C, block):
                 c1 = min(c0 + block, C)
-                b = packed + p * panel_bytes + c0 * KH * KW * width * item
+                b = packed + p * panel_bytes + c0 * KH * KW * row * item
                 if packed == 0:
                     b = own
-                    pack_block(form, w, g, (k0, filters), (c0, c1), (KH, KW), b)
+                    pack_block(form, row, w, g, (k0, filters), (c0, c1), (KH, KW), b)
                 depth = c1 - c0
                 run, inner = depth, KW
                 if DW == 1 and run * item == x_w:  # the channels of the next pixel follow
                     run, inner = run * KW, 1
-                what = (flags if filters == width else flags & RELU) if c1 == C else 0
+                what = (flags if filters == row else flags & RELU) if c1 == C else 0
                 what |= ACCUMULATE if c0 > 0 else 0
                 bias = biases + p * width * item if biases != 0 and c1 == C else 0
                 for n in range(n0, n1):
@@ -176,8 +180,8 @@ def _correlate(
                         a = source + n * x_n + r * SH * x_h + (g * C + c0) * item
                         c = y[0] + n * y[1] + r * y[2] + (g * K + k0) * item
                         to, apart = c, y[3]
-                        if filters < width:
-                            to, apart = edge, width * item
+                        if filters < row:
+                            to, apart = edge, row * item
                             if c0 > 0:
                                 for q in range(pixels):
                                     move(edge + q * apart, c + q * y[3], filters * item)
@@ -187,15 +191,17 @@ def _correlate(
                             (low, others, higher * (low + 1)),
                         ):
                             if count > 0:
+                                start = a + q * SW * x_w
+                                ahead = height * SW * x_w if first and KH * KW == 1 else 0
                                 tiles(
-                                    form, ROWS, height, count,
-                                    a + q * SW * x_w, SW * x_w, 0, DW * x_w, DH * x_h,
+                                    form, ROWS, narrow, height, count,
+                                    start, SW * x_w, 0, DW * x_w, DH * x_h,
                                     height * SW * x_w,
-                                    b, 0, depth * width * item, KW * depth * width * item,
+                                    b, 0, depth * row * item, KW * depth * row * item,
                                     run, inner, KH, to + q * apart, apart, height * apart,
-                                    bias, what,
+                                    bias, what, start + ahead,
                                 )  # fmt: skip
-                        if filters < width:
+                        if filters < row:
                             for q in range(pixels):
                                 move(c + q * y[3], edge + q * apart, filters * item)
     settle()

@@ -25,16 +25,16 @@ import numpy as np
 
 from .compile import kernel
 from .frame import copy_frame, reach
-from .packing import unpack_block, width_of
+from .packing import row_of, unpack_block, width_of
 from .threads import parallel_for
-from .tile import ACCUMULATE, STEPS, heights, tiles
+from .tile import ACCUMULATE, NARROW, STEPS, WIDE, heights, tiles
 from .vectors import clear, itemsize, kind, move, panel_width, tile_rows
 from .workspace import carve
 
 Pair = tuple[int, int]
 
 SUMS = 3 * 2**17  # bytes of a task's sums
-STRIP = 3 * 2**17  # bytes of a strip: one panel of gy, and x
+STRIP = 2**17  # bytes of a strip: one panel of gy, and x
 CHANNELS = 512  # rows of sums in a panel, or 64 channels if more: a panel of gy is copied for them
 TASKS = 16
 FLOPS = 64  # as in direct.py
@@ -112,13 +112,13 @@ def _correlate_weights(
     across = -(-OW // pixels)
     down = -(-OH // rows)
     frame, panel, sums = room + places[0], room + places[1], room + places[2]
-    line = width * item
     for task in range(start, stop):
         share, rest = divmod(task, G * blocks * groups)
         g, rest = divmod(rest, blocks * groups)
         c0, p0 = rest // groups * block, rest % groups * group
         c1, p1 = min(c0 + block, C), min(p0 + group, panels)
         depth = c1 - c0
+        panel_sums = KH * KW * depth * width * item
         first = strips * share // shares
         for s in range(first, strips * (share + 1) // shares):
             n, place = divmod(s, down * across)
@@ -141,33 +141,40 @@ def _correlate_weights(
             low, higher, others = heights(wide, high)
             for p in range(p0, p1):
                 filters = min(width, K - p * width)
+                row = row_of(form, filters)
+                narrow, line = WIDE if row == width else NARROW, row * item
                 for r in range(r0, r1):
                     there = panel + (r - r0) * (q1 - q0) * line
                     here = gy[0] + n * gy[1] + r * gy[2] + q0 * gy[3] + (g * K + p * width) * item
                     for q in range(q1 - q0):
                         move(there + q * line, here + q * gy[3], filters * item)
-                        if filters < width:
-                            clear(there + q * line + filters * item, (width - filters) * item)
+                        if filters < row:
+                            clear(there + q * line + filters * item, (row - filters) * item)
                 for i in range(KH):
                     for j in range(turns):
                         a = source + i * DH * x_h + j * DW * x_w
-                        c = sums + (((p - p0) * KH + i) * KW + j) * depth * line
+                        c = sums + (p - p0) * panel_sums + (i * KW + j) * depth * line
+                        ahead = a
+                        if OH == 1 and p == p1 - 1:
+                            ahead = source + (q1 - q0) * SW * x_w
                         for height, count, z in (
                             (low + 1, higher, 0),
                             (low, others, higher * (low + 1)),
                         ):
                             if count > 0:
                                 tiles(
-                                    form, STEPS, height, count,
+                                    form, STEPS, narrow, height, count,
                                     a + z * item, 0, SW * x_w, 0, SH * x_h, height * item,
                                     panel, line, 0, (q1 - q0) * line,
                                     q1 - q0, 1, r1 - r0, c + z * line, line, height * line, 0,
                                     ACCUMULATE if s > first else 0,
+                                    ahead + z * (q1 - q0) * item,
                                 )  # fmt: skip
         for p in range(p0, p1):
-            here = sums + (p - p0) * KH * KW * depth * line
+            filters = min(width, K - p * width)
+            here = sums + (p - p0) * panel_sums
             there = gw[0] + share * gw[1] + g * gw[2] + p * width * gw[3] + c0 * gw[4]
             unpack_block(
-                form, here, there, (gw[3], gw[4], gw[5], gw[6]),
-                (min(width, K - p * width), depth, KH, KW),
+                form, row_of(form, filters), here, there, (gw[3], gw[4], gw[5], gw[6]),
+                (filters, depth, KH, KW),
             )  # fmt: skip

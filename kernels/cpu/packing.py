@@ -2,7 +2,8 @@
 
 A panel holds as many filters as a tile has columns. Of a panel's filters all first weights come
 first, then all second ones, so that a step of the reduction loads whole vectors. The last panel of
-a group is filled up with zeros.
+a group is filled up with zeros; where one vector holds all of its filters, its rows are one vector
+long, for the narrow tile.
 """
 
 import numpy as np
@@ -67,14 +68,25 @@ def _pack(start, stop, form, w, shape, packed, block):
         k0 = p % panels * width
         for c0 in range(0, C, block):
             span = c0, min(c0 + block, C)
-            target = packed + (p * C + c0) * KH * KW * width * item
-            pack_block(form, w, p // panels, (k0, min(width, K - k0)), span, (KH, KW), target)
+            filters = k0, min(width, K - k0)
+            row = row_of(form, filters[1])
+            target = packed + (p * C * width + c0 * row) * KH * KW * item
+            pack_block(form, row, w, p // panels, filters, span, (KH, KW), target)
 
 
 @kernel()
-def pack_block(form, w, g, filters, channels, window, target):
-    """[i][j][c][filter] for some filters (first, count) and channels (first, end)."""
-    width, item, vector = panel_width(form), itemsize(form), lanes(form)
+def row_of(form, filters):
+    """Numbers in a row of a panel with so many filters: those of the tile that suits it."""
+    return lanes(form) if filters <= lanes(form) else panel_width(form)
+
+
+@kernel()
+def pack_block(form, width, w, g, filters, channels, window, target):
+    """[i][j][c][filter] for some filters (first, count) and channels (first, end).
+
+    width: numbers in a row of the panel.
+    """
+    item, vector = itemsize(form), lanes(form)
     (k0, count), (c0, c1), (KH, KW) = filters, channels, window
     address, w_g, w_k, w_c, w_i, w_j = w
     source = address + g * w_g + k0 * w_k + c0 * w_c
@@ -117,10 +129,10 @@ def pack_block(form, w, g, filters, channels, window, target):
 
 
 @kernel()
-def unpack_block(form, panel, target, strides, shape):
+def unpack_block(form, width, panel, target, strides, shape):
     """[i][j][c][filter] of one panel to weights with these distances of filter, channel, i, j."""
     (w_k, w_c, w_i, w_j), (filters, depth, KH, KW) = strides, shape
-    width, item, vector = panel_width(form), itemsize(form), lanes(form)
+    item, vector = itemsize(form), lanes(form)
     runs, run = _runs(item, (w_c, w_i, w_j), depth, (KH, KW))
     if w_j < 0:
         run = 0

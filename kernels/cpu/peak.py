@@ -26,7 +26,7 @@ import numpy as np
 from .compile import kernel
 from .layout import aligned
 from .threads import get_num_threads, parallel_for, usable_cores
-from .tile import ROWS, tiles
+from .tile import ROWS, WIDE, tiles
 from .vectors import itemsize, kind, line_of, move, panel_width, tile_rows
 
 RUN = 96  # steps: 14 rows of A and a panel of B are 18 KiB, with what is fetched ahead 26
@@ -130,8 +130,8 @@ def _multiply_adds(start, stop, form, a, b, run, turns):
     c = np.empty(rows * width * item + 64, np.uint8)
     for _ in range(start, stop):
         tiles(
-            form, ROWS, rows, 1, a, run * item, 0, 0, 0, 0, b, 0, 0, 0,
-            run, turns, 1, line_of(c), width * item, 0, 0, 0,
+            form, ROWS, WIDE, rows, 1, a, run * item, 0, 0, 0, 0, b, 0, 0, 0,
+            run, turns, 1, line_of(c), width * item, 0, 0, 0, 0,
         )  # fmt: skip
 
 

@@ -22,11 +22,17 @@ gradient of the weights the rows are channels and the loops run over pixels.
     form ROWS    rows any distance apart, the run contiguous, B packed:  pixels times filters
     form STEPS   rows contiguous, the run any distance apart in A and B: channels times channels
 
+Sixteen filters would leave half of such a tile idle. A NARROW tile is one vector wide and has as
+many accumulators: one half of them takes the run's even steps, the other its odd ones, and at the
+end the halves are added up. It loads 30 times for 28 multiply-adds.
+
 LLVM does not keep arrays in registers, so that the tile cannot be written as Python loops over a
 small array (that runs at 2% of the speed). It is emitted as LLVM instructions, unrolled: the
 accumulators are values of their own. One function is emitted for each number of rows, so that the
 end of an image row can be cut into tiles of nearly equal height.
 """
+
+from itertools import product
 
 from llvmlite import ir
 from numba import types
@@ -35,6 +41,8 @@ from numba.extending import intrinsic, register_jitable
 from .vectors import Vectors, shape_of
 
 ROWS, STEPS = 0, 1  # forms
+WIDE, NARROW = 0, 1
+LINE = 64  # bytes of a cache line
 AHEAD = 64  # steps that a panel is fetched ahead: one from the third level is half as slow without
 ACCUMULATE, RELU, STREAM = (
     1,
@@ -49,33 +57,41 @@ _ARGUMENTS = (
     *("b", "b_run", "b_inner", "b_outer"),
     *("run", "inner", "outer"),  # lengths of the loops
     *("c", "c_row", "c_next", "bias", "flags"),  # bias: address, or 0 for none
+    "fetch",
 )
 
 
 @intrinsic(prefer_literal=True)
 def tiles(
-    typing, kind, form, rows, count,
+    typing, kind, form, narrow, rows, count,
     a, a_row, a_run, a_inner, a_outer, a_next, b, b_run, b_inner, b_outer,
-    run, inner, outer, c, c_row, c_next, bias, flags,
+    run, inner, outer, c, c_row, c_next, bias, flags, fetch,
 ):  # fmt: skip
     """Compute ``count`` tiles of ``rows`` rows, which share B and lie a_next and c_next apart.
 
-    kind: see vectors.py; form: the constant ROWS or STEPS; rows: from 1 to as many as the kind
-    has. Addresses and distances are in bytes, the loops' lengths at least 1. In the form ROWS
-    a_run and b_run are not read: the next number, and the next row of a panel. In the form STEPS
-    a_row is not read.
+    kind: see vectors.py; form: the constant ROWS or STEPS; narrow: WIDE or NARROW; rows: from 1 to
+    as many as the kind has. Addresses and distances are in bytes, the loops' lengths at least 1.
+    In the form ROWS a_run and b_run are not read: the next number, and the next row of a panel. In
+    the form STEPS a_row is not read. fetch: the address of what will be read after these tiles:
+    every step asks for one more cache line of it; or the constant 0.
     """
-    signature = types.void(kind, form, *[types.int64] * 20)
+    fetches = not isinstance(fetch, types.Literal)
+    signature = types.void(kind, form, narrow, *[types.int64] * 20, fetch)
     bits, most, vectors, lanes = shape_of(kind)
+    widths = [vectors, 1] if vectors > 1 else [1]
+    if isinstance(narrow, types.Literal):  # no need to compile the others
+        widths = widths[narrow.literal_value :][:1]
 
     def generate(context, builder, signature, arguments):
-        rows, *rest = arguments[2:]
+        narrow, rows, *rest = arguments[2:]
         end = builder.append_basic_block("tiles_done")
-        switch = builder.switch(rows, end)
-        for height in range(1, most + 1):
-            shape = height, bits, lanes, vectors, form.literal_value
-            switch.add_case(_long(height), block := builder.append_basic_block(f"tile_{height}"))
+        which = builder.add(rows, builder.mul(narrow, _long(most))) if len(widths) > 1 else rows
+        switch = builder.switch(which, end)
+        for i, (wide, height) in enumerate(product(widths, range(1, most + 1))):
+            block = builder.append_basic_block(f"tile_{height}x{wide}")
+            switch.add_case(_long(i + 1), block)
             builder.position_at_end(block)
+            shape = height, wide, vectors, bits, lanes, form.literal_value, fetches
             builder.call(_tile_function(builder.module, *shape), rest)
             builder.branch(end)
         builder.position_at_end(end)
@@ -92,133 +108,166 @@ def heights(rows, most):
     return rows // number, rows % number, number - rows % number
 
 
-def _tile_function(module, rows: int, bits: int, lanes: int, vectors: int, form: int):
-    """The function of the tile with this many rows, once a module."""
-    name = f"minifcn_tile_{'rows' if form == ROWS else 'steps'}_{bits}_{rows}x{vectors}x{lanes}"
+def _tile_function(
+    module, rows: int, wide: int, vectors: int, bits: int, lanes: int, form: int, fetches: bool
+):
+    """The function of the tile with this many rows, ``wide`` vectors each, once a module."""
+    name = f"minifcn_tile_{'rows' if form == ROWS else 'steps'}_{bits}_{rows}x{wide}x{lanes}"
     if name in module.globals:
         return module.globals[name]
     function = ir.Function(module, ir.FunctionType(_void, [_long] * len(_ARGUMENTS)), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
     emit = Vectors(ir.IRBuilder(function.append_basic_block()), bits, lanes)
-    _Tile(function, rows, vectors, emit, form)
+    _Tile(function, rows, wide, vectors // wide, emit, form, fetches)
     return function
 
 
 class _Tile:
-    """Emits one tile function: see the module."""
+    """Emits one tile function: see the module.
 
-    def __init__(self, function, rows: int, vectors: int, emit: Vectors, form: int):
-        self.emit, self.builder, self.form = emit, emit.builder, form
-        self.vectors = vectors
+    A row has ``turns`` times ``wide`` accumulators; the run's step s adds to turn s modulo turns,
+    which are 1 or 2.
+    """
+
+    def __init__(
+        self, function, rows: int, wide: int, turns: int, emit: Vectors, form: int, fetches: bool
+    ):
+        self.emit, self.builder, self.form, self.fetches = emit, emit.builder, form, fetches
+        self.wide, self.turns = wide, turns
         self.args = dict(zip(_ARGUMENTS, function.args, strict=True))
         builder, args = self.builder, self.args
-        item = _long(emit.itemsize)
         if form == ROWS:
-            args["a_run"], args["b_run"] = item, _long(vectors * emit.size)
+            args["a_run"], args["b_run"] = _long(emit.itemsize), _long(wide * emit.size)
         else:
-            args["a_row"] = item
+            args["a_row"] = _long(emit.itemsize)
         self.rows = [builder.mul(args["a_row"], _long(r)) for r in range(rows)]
-        lines = [builder.mul(args["c_row"], _long(r)) for r in range(rows)]
-        before, body = builder.block, builder.append_basic_block("tile")
-        builder.branch(body)
-        builder.position_at_end(body)
-        left, a, c = (builder.phi(_long) for _ in range(3))
-        for phi, value in ((left, args["count"]), (a, args["a"]), (c, args["c"])):
-            phi.add_incoming(value, before)
-        self.c = [
-            builder.add(builder.add(c, line), _long(v * emit.size))
-            for line in lines
-            for v in range(vectors)
-        ]
-        totals = [emit.constant(0.0)] * len(self.c)
-        self._finish(self._loop("outer", totals, a, args["b"]))
-        fewer = builder.sub(left, _long(1))
-        onward = fewer, builder.add(a, args["a_next"]), builder.add(c, args["c_next"])
-        for phi, value in zip((left, a, c), onward, strict=True):
-            phi.add_incoming(value, builder.block)
-        done = builder.append_basic_block("done")
-        builder.cbranch(builder.icmp_signed(">", fewer, _long(0)), body, done)
-        builder.position_at_end(done)
+        self.lines = [builder.mul(args["c_row"], _long(r)) for r in range(rows)]
+        self._repeat(args["count"], [args["a"], args["c"], args["fetch"]], self._tile)
         builder.ret_void()
 
-    def _loop(self, level: str, totals, a, b):
-        """One of the three nested loops; the accumulators go through all of them."""
-        builder = self.builder
-        within = {"outer": "inner", "inner": "run"}.get(level)
-        before, body = builder.block, builder.append_basic_block(level)
-        done = builder.append_basic_block(f"{level}_done")
-        builder.branch(body)
-        builder.position_at_end(body)
-        count, here, there = (builder.phi(_long) for _ in range(3))
-        sums = [builder.phi(self.emit.type) for _ in totals]
-        phis = count, here, there, *sums
-        for phi, value in zip(phis, (self.args[level], a, b, *totals), strict=True):
-            phi.add_incoming(value, before)
-        added = self._loop(within, sums, here, there) if within else self._step(sums, here, there)
-        left = builder.sub(count, _long(1))
-        steps = self.args[f"a_{level}"], self.args[f"b_{level}"]
-        onward = builder.add(here, steps[0]), builder.add(there, steps[1])
-        for phi, value in zip(phis, (left, *onward, *added), strict=True):
-            phi.add_incoming(value, builder.block)
-        builder.cbranch(builder.icmp_signed(">", left, _long(0)), body, done)
-        builder.position_at_end(done)
-        return added
+    def _tile(self, values):
+        """One tile; returns where the next one is."""
+        a, c, fetch = values
+        totals = [self.emit.constant(0.0)] * (len(self.rows) * self.turns * self.wide)
+        fetch, *totals = self._loops(("outer", "inner"), a, self.args["b"], [fetch, *totals])
+        self._finish(totals, c)
+        return self._add(a, self.args["a_next"]), self._add(c, self.args["c_next"]), fetch
 
-    def _step(self, totals, a, b):
+    def _loops(self, levels, a, b, sums):
+        """The nested loops; the sums, and what is fetched, go through all of them."""
+        if not levels:
+            return self._run(a, b, sums)
+        level, *within = levels
+
+        def body(values):
+            a, b, *sums = values
+            sums = self._loops(within, a, b, sums)
+            return (
+                self._add(a, self.args[f"a_{level}"]),
+                self._add(b, self.args[f"b_{level}"]),
+                *sums,
+            )
+
+        return self._repeat(self.args[level], [a, b, *sums], body)[2:]
+
+    def _run(self, a, b, sums):
+        """The innermost loop: its steps by turns, and the odd one that is left."""
+        run, args = self.args["run"], self.args
+
+        def steps(values, turns=self.turns):
+            a, b, *sums = values
+            for turn in range(turns):
+                sums = self._step(sums, a, b, turn)
+                a, b = self._add(a, args["a_run"]), self._add(b, args["b_run"])
+            return a, b, *sums
+
+        values = [a, b, *sums]
+        if self.turns == 1:
+            return self._repeat(run, values, steps)[2:]
+        pairs, odd = self.builder.ashr(run, _long(1)), self.builder.and_(run, _long(1))
+        values = self._where(pairs, values, lambda values: self._repeat(pairs, values, steps))
+        return self._where(odd, values, lambda values: steps(values, 1))[2:]
+
+    def _step(self, sums, a, b, turn):
         """One row of B against one number of every row of A."""
-        builder, emit = self.builder, self.emit
-        right = [emit.load(builder.add(b, _long(v * emit.size))) for v in range(self.vectors)]
-        if self.form == ROWS:
-            for v in range(self.vectors):
-                emit.prefetch(builder.add(b, _long((AHEAD * self.vectors + v) * emit.size)))
-        added = []
+        emit, (fetch, *totals) = self.emit, sums
+        right = [emit.load(self._add(b, _long(v * emit.size))) for v in range(self.wide)]
+        if self.form == ROWS and self.turns == 1:
+            for v in range(self.wide):
+                emit.prefetch(self._add(b, _long((AHEAD * self.wide + v) * emit.size)))
+        if self.fetches:
+            emit.prefetch(fetch)
+            fetch = self._add(fetch, _long(LINE))
         for r, row in enumerate(self.rows):
-            left = emit.broadcast(builder.add(a, row))
-            for v in range(self.vectors):
-                added.append(emit.multiply_add(left, right[v], totals[r * self.vectors + v]))
-        return added
+            left = emit.broadcast(self._add(a, row))
+            for v in range(self.wide):
+                i = (r * self.turns + turn) * self.wide + v
+                totals[i] = emit.multiply_add(left, right[v], totals[i])
+        return fetch, *totals
 
-    def _finish(self, totals) -> None:
-        """What C held, bias and rectifier, and the tile back to memory."""
+    def _finish(self, totals, c) -> None:
+        """The turns together, what C held, bias and rectifier, and the tile back to memory."""
         builder, emit, args = self.builder, self.emit, self.args
+        if self.turns == 2:
+            totals = [self.emit.add(*pair) for pair in zip(totals[::2], totals[1::2], strict=True)]
+        places = [
+            self._add(self._add(c, line), _long(v * emit.size))
+            for line in self.lines
+            for v in range(self.wide)
+        ]
 
         def flag(bit):
-            return builder.icmp_signed("!=", builder.and_(args["flags"], _long(bit)), _long(0))
+            return builder.and_(args["flags"], _long(bit))
 
-        totals = self._where(flag(ACCUMULATE), totals, self._add_c)
-        biased = builder.icmp_signed("!=", args["bias"], _long(0))
-        totals = self._where(biased, totals, self._add_bias)
+        def add_c(totals):
+            return [emit.add(t, emit.load(place)) for t, place in zip(totals, places, strict=True)]
+
+        def add_bias(totals):
+            at = [self._add(args["bias"], _long(v * emit.size)) for v in range(self.wide)]
+            bias = [emit.load(place) for place in at]
+            return [emit.add(t, bias[i % self.wide]) for i, t in enumerate(totals)]
+
+        totals = self._where(flag(ACCUMULATE), totals, add_c)
+        totals = self._where(args["bias"], totals, add_bias)
         totals = self._where(flag(RELU), totals, lambda values: [emit.positive(v) for v in values])
-        with builder.if_else(flag(STREAM)) as (streamed, stored):
-            with streamed:
-                for total, c in zip(totals, self.c, strict=True):
-                    emit.stream(total, c)
-            with stored:
-                for total, c in zip(totals, self.c, strict=True):
-                    emit.store(total, c)
+        streamed = builder.icmp_signed("!=", flag(STREAM), _long(0))
+        with builder.if_else(streamed) as (past_caches, cached):
+            with past_caches:
+                for total, place in zip(totals, places, strict=True):
+                    emit.stream(total, place)
+            with cached:
+                for total, place in zip(totals, places, strict=True):
+                    emit.store(total, place)
 
-    def _add_c(self, totals):
-        pairs = zip(totals, self.c, strict=True)
-        return [self.builder.fadd(total, self.emit.load(c)) for total, c in pairs]
+    def _add(self, address, distance):
+        return self.builder.add(address, distance)
 
-    def _add_bias(self, totals):
-        builder, emit = self.builder, self.emit
-        bias = [
-            emit.load(builder.add(self.args["bias"], _long(v * emit.size)))
-            for v in range(self.vectors)
-        ]
-        return [builder.fadd(t, bias[i % self.vectors]) for i, t in enumerate(totals)]
+    def _repeat(self, count, values, body):
+        """The values after ``count`` times body(values), at least once."""
+        builder = self.builder
+        before, loop = builder.block, builder.append_basic_block("loop")
+        done = builder.append_basic_block("done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        left, *phis = (builder.phi(value.type) for value in (count, *values))
+        changed = body(phis)
+        fewer = builder.sub(left, _long(1))
+        starts, nexts = (count, *values), (fewer, *changed)
+        for phi, start, next_ in zip((left, *phis), starts, nexts, strict=True):
+            phi.add_incoming(start, before)
+            phi.add_incoming(next_, builder.block)
+        builder.cbranch(builder.icmp_signed(">", fewer, _long(0)), loop, done)
+        builder.position_at_end(done)
+        return list(changed)
 
-    def _where(self, condition, values, change):
-        """``change(values)`` where the condition holds, else ``values``."""
+    def _where(self, number, values, change):
+        """``change(values)`` where the number is not 0, else ``values``."""
         builder, before = self.builder, self.builder.block
-        with builder.if_then(condition):
+        with builder.if_then(builder.icmp_signed("!=", number, _long(0))):
             changed, inside = change(values), builder.block
-        merged = []
-        for old, new in zip(values, changed, strict=True):
-            phi = builder.phi(self.emit.type)
+        merged = [builder.phi(value.type) for value in values]
+        for phi, old, new in zip(merged, values, changed, strict=True):
             phi.add_incoming(old, before)
             phi.add_incoming(new, inside)
-            merged.append(phi)
         return merged

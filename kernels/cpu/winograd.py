@@ -29,7 +29,7 @@ from .compile import kernel
 from .layout import aligned, streams
 from .packing import pack_block, panels_of, width_of
 from .threads import parallel_for
-from .tile import RELU, ROWS, STREAM, heights, tiles
+from .tile import RELU, ROWS, STREAM, WIDE, heights, tiles
 from .transforms import FILTER, INPUT, OUTPUT, outputs, taps, tiles_of, transform
 from .vectors import clear, itemsize, kind, lanes, line_of, move, panel_width, settle, tile_rows
 from .workspace import carve
@@ -126,7 +126,7 @@ def _transform_filters(start, stop, form, size, w, shape, u):
         c1 = min(c0 + 16, C)
         k0 = p * width
         r = taps(size)
-        pack_block(form, w, 0, (k0, min(width, K - k0)), (c0, c1), (r, r), line_of(filters))
+        pack_block(form, width, w, 0, (k0, min(width, K - k0)), (c0, c1), (r, r), line_of(filters))
         row = (c1 - c0) * width * item
         position = panels * C * width * item
         target = u + (p * C + c0) * width * item
@@ -173,9 +173,9 @@ def _correlate(start, stop, room, parts, form, size, block, x, y, u, biases, sha
                 ):
                     if number > 0:
                         tiles(
-                            form, ROWS, height, number,
+                            form, ROWS, WIDE, height, number,
                             a + t * v_row, v_row, 0, 0, 0, height * v_row, b, 0, 0, 0, C, 1, 1,
-                            c + t * width * item, width * item, height * width * item, 0, 0,
+                            c + t * width * item, width * item, height * width * item, 0, 0, 0,
                         )  # fmt: skip
         for t in range(count):
             image, ty = divmod(first + t, down * across)

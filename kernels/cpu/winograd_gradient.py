@@ -17,7 +17,7 @@ from .compile import kernel
 from .layout import aligned
 from .packing import unpack_block, width_of
 from .threads import parallel_for
-from .tile import ACCUMULATE, STEPS, heights, tiles
+from .tile import ACCUMULATE, STEPS, WIDE, heights, tiles
 from .transforms import GRADIENT, INPUT, TAP, outputs, taps, tiles_of, transform
 from .vectors import itemsize, kind, lanes, line_of, panel_width, tile_rows
 from .winograd import to_positions
@@ -185,11 +185,11 @@ def _product(
         for height, number, c in ((low + 1, higher, 0), (low, others, higher * (low + 1))):
             if number > 0:
                 tiles(
-                    form, STEPS, height, number,
+                    form, STEPS, WIDE, height, number,
                     v + position * v_strides[1] + c * item, 0, v_strides[0], 0, 0, height * item,
                     b, z_strides[0], 0, 0, count, 1, 1,
                     target + c * width * item, width * item, height * width * item,
-                    0, ACCUMULATE if more else 0,
+                    0, ACCUMULATE if more else 0, 0,
                 )  # fmt: skip
 
 
@@ -210,6 +210,6 @@ def _taps(start, stop, form, size, sums, shape, gw):
         )  # fmt: skip
         r = taps(size)
         unpack_block(
-            form, line_of(filters), gw[0] + p * width * gw[1] + c0 * gw[2],
+            form, width, line_of(filters), gw[0] + p * width * gw[1] + c0 * gw[2],
             (gw[1], gw[2], gw[3], gw[4]), (min(width, K - p * width), count, r, r),
         )  # fmt: skip

@@ -30,7 +30,7 @@ from .compile import kernel
 from .layout import aligned
 from .packing import pack_block, panels_of, unpack_block, width_of
 from .threads import parallel_for
-from .tile import ACCUMULATE, RELU, ROWS, STEPS, heights, tiles
+from .tile import ACCUMULATE, RELU, ROWS, STEPS, WIDE, heights, tiles
 from .transforms import (
     COLLECT,
     FILTER,
@@ -231,7 +231,7 @@ def _panels(start, stop, room, places, form, size, v, w, y, biases, shape, sprea
         for c0 in range(0, C, block):
             depth = min(block, C - c0)
             row = depth * width * item
-            pack_block(form, w, 0, (k0, count), (c0, c0 + depth), (r, r), filters)
+            pack_block(form, width, w, 0, (k0, count), (c0, c0 + depth), (r, r), filters)
             transform(
                 form, FILTER, size, filters, r * row, row, vector,
                 u, n * row, row, vector, row // vector, 0, 0,
@@ -245,11 +245,11 @@ def _panels(start, stop, room, places, form, size, v, w, y, biases, shape, sprea
                 ):
                     if times > 0:
                         tiles(
-                            form, ROWS, height, times,
+                            form, ROWS, WIDE, height, times,
                             a + t * v_row, v_row, 0, 0, 0, height * v_row,
                             u + e * row, 0, 0, 0, depth, 1, 1,
                             c + t * width * item, width * item, height * width * item, 0,
-                            ACCUMULATE if c0 > 0 else 0,
+                            ACCUMULATE if c0 > 0 else 0, 0,
                         )  # fmt: skip
         if adjoint:
             for pixel in range(N * OH * OW):
@@ -313,17 +313,17 @@ def _blocks(start, stop, room, places, form, size, v, z, gw, shape):
                 for height, times, c in ((low + 1, higher, 0), (low, others, higher * (low + 1))):
                     if times > 0:
                         tiles(
-                            form, STEPS, height, times,
+                            form, STEPS, WIDE, height, times,
                             a + first * v_row + c * item, 0, v_row, 0, 0, height * item,
                             b + first * width * item, width * item, 0, 0, some, 1, 1,
                             sums + e * row + c * width * item, width * item, height * width * item,
-                            0, ACCUMULATE if first > 0 else 0,
+                            0, ACCUMULATE if first > 0 else 0, 0,
                         )  # fmt: skip
         transform(
             form, TAP, size, sums, n * row, row, vector,
             filters, r * row, row, vector, row // vector, 0, 0,
         )  # fmt: skip
         unpack_block(
-            form, filters, gw[0] + p * width * gw[1] + c0 * gw[2],
+            form, width, filters, gw[0] + p * width * gw[1] + c0 * gw[2],
             (gw[1], gw[2], gw[3], gw[4]), (min(width, K - p * width), depth, r, r),
         )  # fmt: skip

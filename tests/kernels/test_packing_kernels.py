@@ -1,9 +1,11 @@
 """Filters as panels, whatever their strides are, and panels as filters again."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from minifcn.kernels.cpu import isa
-from minifcn.kernels.cpu.packing import pack, pack_block, panels_of, unpack_block, width_of
+from minifcn.kernels.cpu.packing import pack, pack_block, panels_of, unpack_block
 from minifcn.kernels.cpu.vectors import kind
 
 # K, C, KH, KW: less than a vector, whole vectors, tails of both; runs of taps and of channels
@@ -76,23 +78,27 @@ def filters(shape, dtype):
     return np.arange(1, np.prod(shape) + 1).reshape(shape).astype(dtype)
 
 
-def packed_by_hand(w, width: int, block: int):
-    """[panel][block of channels][i][j][c][filter], zeros behind the last filter."""
-    K, C, KH, KW = w.shape
-    panels = -(-K // width)
-    full = np.zeros((panels * width, C, KH, KW), w.dtype)
-    full[:K] = w
-    return np.array(
-        [
-            np.concatenate(
-                [
-                    full[p * width : (p + 1) * width, c : c + block].transpose(2, 3, 1, 0).ravel()
-                    for c in range(0, C, block)
-                ]
-            )
-            for p in range(panels)
-        ]
-    )
+def packed_by_hand(w, width: int, block: int, vector: int):
+    """For each panel [block of channels][i][j][c][filter], zeros behind the last filter; a panel
+    whose filters fit into one vector is a vector wide."""
+    panels = []
+    for k in range(0, len(w), width):
+        some = w[k : k + width]
+        full = np.zeros((vector if len(some) <= vector else width, *w.shape[1:]), w.dtype)
+        full[: len(some)] = some
+        blocks = (full[:, c : c + block] for c in range(0, w.shape[1], block))
+        panels.append(np.concatenate([part.transpose(2, 3, 1, 0).ravel() for part in blocks]))
+    return panels
+
+
+def check_panels(actual, w, form, block: int):
+    """Panels as by hand, each at the start of its place."""
+    (_, vectors, lanes), (*_, C, KH, KW) = form.dtype[0].shape, w.shape
+    width = vectors * lanes
+    expected = [panel for part in w for panel in packed_by_hand(part, width, block, lanes)]
+    assert actual.shape == (len(expected), C * KH * KW * width)
+    for place, panel in zip(actual, expected, strict=True):
+        assert np.array_equal(place[: panel.size], panel), (w.shape, block)
 
 
 @pytest.fixture(params=[i.name for i in isa.available()])
@@ -107,45 +113,43 @@ def test_pack(form, dtype, layout):
     for shape in SHAPES:
         w = layout(filters(shape, dtype))
         for block in {w.shape[1], 7, 16}:
-            actual = pack(form, w[None], block)
-            expected = packed_by_hand(w, width_of(form), block)
-            assert actual.shape == expected.shape
-            assert np.array_equal(actual, expected), (shape, block)
+            check_panels(pack(form, w[None], block), w[None], form, block)
 
 
 def test_pack_groups(dtype):
     form = kind(dtype)
     w = filters((3, 37, 5, 3, 2), dtype)
-    expected = np.concatenate([packed_by_hand(part, width_of(form), 4) for part in w])
-    assert np.array_equal(pack(form, w, 4), expected)
+    check_panels(pack(form, w, 4), w, form, 4)
 
 
 def test_pack_alone_fills_its_block_only(form, dtype):
-    """Some filters and channels of one group: pack_block, as kernels call it."""
-    w, width = filters((2, 45, 21, 3, 2), dtype), width_of(form)
-    first, count, (c0, c1) = 4, min(width, 45) - 1, (5, 19)
-    size = (c1 - c0) * 6 * width
-    guarded = np.full(size + 10, 777, dtype)
-    target = guarded.ctypes.data + 5 * w.itemsize
-    where = (w.ctypes.data, *w.strides)
-    pack_block(form, where, 1, (first, count), (c0, c1), (3, 2), target)
-    expected = packed_by_hand(w[1, first : first + count, c0:c1], width, c1 - c0)
-    assert np.array_equal(guarded[5:-5], expected[0])
-    assert np.all(guarded[:5] == 777)
-    assert np.all(guarded[-5:] == 777)
+    """Some filters and channels of one group: pack_block, as kernels call it, in both widths."""
+    w = filters((2, 45, 21, 3, 2), dtype)
+    _, vectors, lanes = form.dtype[0].shape
+    for width in (vectors * lanes, lanes):
+        first, count, (c0, c1) = 4, min(width, 45) - 1, (5, 19)
+        size = (c1 - c0) * 6 * width
+        guarded = np.full(size + 10, 777, dtype)
+        target = guarded.ctypes.data + 5 * w.itemsize
+        where = (w.ctypes.data, *w.strides)
+        pack_block(form, width, where, 1, (first, count), (c0, c1), (3, 2), target)
+        (expected,) = packed_by_hand(w[1, first : first + count, c0:c1], width, c1 - c0, 0)
+        assert np.array_equal(guarded[5:-5], expected)
+        assert np.all(guarded[:5] == 777)
+        assert np.all(guarded[-5:] == 777)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_unpack_is_the_way_back(form, dtype, layout):
     """A panel of up to ``width`` filters, into an array of any strides, and nowhere else."""
-    width = width_of(form)
-    for K, *rest in SHAPES:
+    _, vectors, lanes = form.dtype[0].shape
+    for (K, *rest), width in product(SHAPES, (vectors * lanes, lanes)):
         shape = (min(K, width), *rest)
         numbers = filters(shape, dtype)
         room = np.full(16 * numbers.size + 1000, 777, dtype)
         target = within(room, layout, shape)
-        panel = packed_by_hand(numbers, width, shape[1])[0]
-        unpack_block(form, panel.ctypes.data, target.ctypes.data, target.strides, shape)
+        (panel,) = packed_by_hand(numbers, width, shape[1], 0)
+        unpack_block(form, width, panel.ctypes.data, target.ctypes.data, target.strides, shape)
         assert np.array_equal(target, numbers), shape
         target[...] = 777
         assert np.all(room == 777), shape

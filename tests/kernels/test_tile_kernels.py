@@ -1,4 +1,4 @@
-"""The micro-kernel: tiles in both forms, at every height, and nothing beside them.
+"""The micro-kernel: tiles in both forms and widths, at every height, and nothing beside them.
 
 All numbers are small and whole, so that sums are exact in whatever order they are added up. What
 a tile must not read is NaN, and what it must not write is compared as well.
@@ -11,46 +11,61 @@ import pytest
 from minifcn.kernels.cpu import isa
 from minifcn.kernels.cpu.compile import kernel
 from minifcn.kernels.cpu.layout import aligned
-from minifcn.kernels.cpu.tile import ACCUMULATE, RELU, ROWS, STEPS, STREAM, heights, tiles
+from minifcn.kernels.cpu.tile import (
+    ACCUMULATE,
+    NARROW,
+    RELU,
+    ROWS,
+    STEPS,
+    STREAM,
+    WIDE,
+    heights,
+    tiles,
+)
 from minifcn.kernels.cpu.vectors import kind
 
 LOOPS = ((1, 1, 1), (7, 1, 1), (3, 2, 1), (1, 1, 4), (4, 3, 2))  # run, inner, outer
 GUARD = 777.0
 
-both_forms = pytest.mark.parametrize("form", [ROWS, STEPS], ids=["rows", "steps"])
+all_forms = pytest.mark.parametrize(
+    "form",
+    [(ROWS, WIDE), (ROWS, NARROW), (STEPS, WIDE), (STEPS, NARROW)],
+    ids=["rows", "narrow-rows", "steps", "narrow-steps"],
+)
 
 
 @kernel()
-def rows_tiles(kind, rows, count, a, b, loops, c, bias, flags):
+def rows_tiles(kind, narrow, rows, count, a, b, loops, c, bias, flags):
     (address, row, run, inner, outer, a_next), (address_b, run_b, inner_b, outer_b) = a, b
     tiles(
-        kind, ROWS, rows, count, address, row, run, inner, outer, a_next,
+        kind, ROWS, narrow, rows, count, address, row, run, inner, outer, a_next,
         address_b, run_b, inner_b, outer_b,
-        loops[0], loops[1], loops[2], c[0], c[1], c[2], bias, flags,
+        loops[0], loops[1], loops[2], c[0], c[1], c[2], bias, flags, address,
     )  # fmt: skip
 
 
 @kernel()
-def steps_tiles(kind, rows, count, a, b, loops, c, bias, flags):
+def steps_tiles(kind, narrow, rows, count, a, b, loops, c, bias, flags):
     (address, row, run, inner, outer, a_next), (address_b, run_b, inner_b, outer_b) = a, b
     tiles(
-        kind, STEPS, rows, count, address, row, run, inner, outer, a_next,
+        kind, STEPS, narrow, rows, count, address, row, run, inner, outer, a_next,
         address_b, run_b, inner_b, outer_b,
-        loops[0], loops[1], loops[2], c[0], c[1], c[2], bias, flags,
+        loops[0], loops[1], loops[2], c[0], c[1], c[2], bias, flags, address,
     )  # fmt: skip
 
 
 class Problem:
     """``count`` tiles: operands scattered over NaN, and C within guards."""
 
-    def __init__(self, form: int, rows: int, loops, dtype, count=1, sign=1, whole=False):
-        self.form, self.rows, self.count, self.loops = form, rows, count, loops
+    def __init__(self, form, rows: int, loops, dtype, count=1, sign=1, whole=False):
+        (self.form, self.narrow), self.rows, self.count, self.loops = form, rows, count, loops
         self.kind = kind(dtype)
         _, vectors, lanes = self.kind.dtype[0].shape
-        self.width, self.rng = vectors * lanes, np.random.default_rng(rows)
+        self.width = lanes if self.narrow else vectors * lanes
+        self.rng = np.random.default_rng(rows)
         run, inner, outer = loops
         # Distances in numbers: odd, and different for all loops
-        if form == ROWS:
+        if self.form == ROWS:
             a_row, a_run, b_run = 41, 1, self.width
             a_inner, a_outer = sign * 5, 13
         else:
@@ -109,7 +124,15 @@ class Problem:
         a, b, c = (array.ctypes.data + first * item for array, first in operands)
         run = rows_tiles if self.form == ROWS else steps_tiles
         run(
-            *(self.kind, self.rows, self.count, (a, *a_steps), (b, *b_steps), self.loops),
+            *(
+                self.kind,
+                self.narrow,
+                self.rows,
+                self.count,
+                (a, *a_steps),
+                (b, *b_steps),
+                self.loops,
+            ),
             *((c, *c_steps), self.bias.ctypes.data if bias else 0, flags),
         )
         total = self.sum + (self.before if flags & ACCUMULATE else 0)
@@ -124,7 +147,7 @@ def instructions(request, settings):
 
 
 @pytest.mark.usefixtures("instructions")
-@both_forms
+@all_forms
 def test_every_height(dtype, form):
     for rows in range(1, isa.current().rows + 1):
         for loops in LOOPS:
@@ -134,7 +157,7 @@ def test_every_height(dtype, form):
 
 
 @pytest.mark.usefixtures("instructions")
-@both_forms
+@all_forms
 def test_several_tiles(dtype, form):
     """Each starts anew, from zeros or from its own part of C."""
     for rows, count, flags in product((1, isa.current().rows), (2, 5), (0, ACCUMULATE | RELU)):
@@ -143,7 +166,7 @@ def test_several_tiles(dtype, form):
 
 
 @pytest.mark.usefixtures("instructions")
-@both_forms
+@all_forms
 def test_stored_past_the_caches(dtype, form):
     for rows, flags in product((1, isa.current().rows), (STREAM, STREAM | ACCUMULATE | RELU)):
         problem = Problem(form, rows, (3, 2, 2), dtype, 3, whole=True)
@@ -151,13 +174,13 @@ def test_stored_past_the_caches(dtype, form):
         assert np.array_equal(actual, expected), (rows, flags)
 
 
-@both_forms
+@all_forms
 def test_distances_may_be_negative(dtype, form):
     actual, expected = Problem(form, 5, (3, 2, 4), dtype, 2, sign=-1).run(True, 0)
     assert np.array_equal(actual, expected)
 
 
-@both_forms
+@all_forms
 def test_rectifier_at_its_kink(dtype, form):
     """NaN and infinity come through, minus infinity becomes 0, and each row keeps to itself."""
     problem = Problem(form, 6, (3, 1, 1), dtype)
@@ -177,7 +200,7 @@ def test_rectifier_at_its_kink(dtype, form):
 @pytest.mark.skipif(isa.current().name == "portable", reason="may have no such instruction")
 def test_multiplication_and_addition_are_one_instruction(dtype):
     """-round(x*y) + x*y is what rounding lost, where the product is not rounded by itself."""
-    problem = Problem(ROWS, 1, (2, 1, 1), dtype)
+    problem = Problem((ROWS, WIDE), 1, (2, 1, 1), dtype)
     x, y = (dtype.type(1 + n * np.finfo(dtype).eps) for n in (3, 5))
     problem.a[problem.a_first :][:2] = 1, x
     panel = problem.b[problem.b_first :][: 2 * problem.width]
