@@ -11,10 +11,11 @@ The kernel table, with arrays as (N, C, H, W) and every ``stride``, ``padding``,
 ``offset``, ``kernel_size``, ``input_size`` and ``output_size`` a pair (vertical, horizontal) of
 ints:
 
-    conv.py        conv2d(x, w, b, stride, padding, dilation, groups, relu=False) -> y
+    conv.py        conv2d(x, w, b, stride, padding, dilation, groups, relu=False, out=None) -> y
                    conv2d_grad_input(gy, w, input_size, stride, padding, dilation, groups) -> gx
                    conv2d_grad_weight(gy, x, kernel_size, stride, padding, dilation, groups)
                        -> gw
+                   empty_maps(shape, dtype) -> an array for such results
     matmul.py      matmul(a, b) -> y
     pool.py        max_pool2d(x, kernel_size, stride, padding, dilation, output_size,
                        want_argmax=True) -> y, argmax or None
@@ -47,6 +48,6 @@ ints:
 
 Kernels trust their arguments: shapes, types and values are checked once, in ``minifcn.functions``
 and in ``kernels.shapes``, before a kernel is called. Layout is a matter of strides: a kernel takes
-any strides and may return channels-last ones. Results are new arrays, or ``out``, which may be the
-gradient gy itself.
+any strides and may return channels-last ones. Results are new arrays, or ``out``: some channels of
+larger maps for a convolution, for a gradient perhaps gy itself.
 """

@@ -22,7 +22,7 @@ and layer by layer on your machine by ``minifcn bench``.
 
 from .activation import bias_grad, relu, relu_, relu_bias_grad, relu_grad
 from .confusion import confusion_counts
-from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
+from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight, empty_maps
 from .loss import cross_entropy, cross_entropy_grad
 from .lrn import local_response_norm, local_response_norm_grad
 from .matmul import matmul
@@ -48,6 +48,7 @@ __all__ = [
     "conv2d_grad_weight",
     "cross_entropy",
     "cross_entropy_grad",
+    "empty_maps",
     "get_num_threads",
     "local_response_norm",
     "local_response_norm_grad",

@@ -61,18 +61,18 @@ def relu_grad(gy, y, out=None):
 
 def bias_grad(gy):
     """gb[c] = sum over n, h, w of gy[n,c,h,w]. gy (N, C, H, W), gb (C,)."""
-    gy = _pixels(gy)
     return _sum_pixels(gy, gy, gy, False)
 
 
 def relu_bias_grad(gy, y, out=None):
     """gx = relu_grad(gy, y) and gb = bias_grad(gx), in one pass over memory.
 
-    gy and y (N, C, H, W). gx has its channels last, or is ``out``, which may be gy itself.
+    gy and y (N, C, H, W), perhaps some channels of larger maps. gx has its channels last, or is
+    ``out``, which may be gy itself.
     """
     here = out is not None and is_channels_last(out)
     gx = out if here else empty(gy.shape, gy.dtype)
-    gb = _sum_pixels(_pixels(gy), _pixels(y), _pixels(gx), True)
+    gb = _sum_pixels(gy, y, gx, True)
     if out is None or here:
         return gx, gb
     out[...] = gx
@@ -117,17 +117,28 @@ def _like(x, y):
 
 
 def _pixels(x):
-    """(N*H*W, C)"""
-    return channels_last(x).transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
+    """x (N, C, H, W) as one run of numbers from its first to its last, and the distance of
+    pixels in it."""
+    _, C, H, W = x.shape
+    n, c, h, w = x.strides
+    if c != x.itemsize or h != W * w or n != H * h or w % x.itemsize or 0 in x.shape:
+        x = channels_last(x)
+        w = C * x.itemsize
+    apart = w // x.itemsize
+    size = max(0, x.size // max(1, C) - 1) * apart + C if x.size else 0
+    return np.lib.stride_tricks.as_strided(x, (size,), (x.itemsize,)), apart
 
 
 def _sum_pixels(gy, y, gx, rectify: bool):
-    P, C = gy.shape
+    C = gy.shape[1]
+    P = gy.size // max(1, C)
+    (gy, gy_apart), (y, y_apart) = _pixels(gy), _pixels(y)
+    gx, _ = _pixels(gx)
     least = LINES * max(1, WIDTH // max(1, C))  # pixels of a block
     part = least * max(1, -(-P // (PARTS * least)))
     sums = np.zeros((-(-P // part), C))
-    arrays = gy.reshape(-1), y.reshape(-1), gx.reshape(-1), sums
-    parallel_for(_sum_parts, len(sums), *arrays, part, rectify, work=part * C // VECTOR)
+    arrays = gy, gy_apart, y, y_apart, gx, sums
+    parallel_for(_sum_parts, len(sums), *arrays, P, part, rectify, work=part * C // VECTOR)
     return sums.sum(axis=0).astype(gy.dtype)
 
 
@@ -166,30 +177,41 @@ def _relu_grad_here(start, stop, gy, y):
 
 
 @kernel()
-def _sum_parts(start, stop, gy, y, gx, sums, part, rectify):
+def _sum_parts(start, stop, gy, gy_apart, y, y_apart, gx, sums, P, part, rectify):
     C = sums.shape[1]
-    width = C * max(1, WIDTH // C)
-    buffer, total, exact = np.empty(width, gy.dtype), np.empty(width, gy.dtype), np.empty(width)
+    pixels = max(1, WIDTH // C)  # of a line
+    buffer, total = np.empty(pixels * C, gy.dtype), np.empty(pixels * C, gy.dtype)
+    exact = np.empty(pixels * C)
     zero = gy.dtype.type(0)
+    # Pixels without gaps are walked as if a line were one
+    run = pixels if gy_apart == C and y_apart == C else 1
     for task in range(start, stop):
         exact[:] = 0
-        end = min((task + 1) * part * C, len(gy))
-        for block in range(task * part * C, end, LINES * width):
+        end = min((task + 1) * part, P)
+        for block in range(task * part, end, LINES * pixels):
             total[:] = 0
-            for first in range(block, min(block + LINES * width, end), width):
-                last = min(first + width, end)
-                line = gy[first:last]
+            for first in range(block, min(block + LINES * pixels, end), pixels):
+                last = min(first + pixels, end)
+                line = buffer[: (last - first) * C]
+                for p in range(first, last, run):
+                    size = min(run, last - p) * C
+                    some = line[(p - first) * C :][:size]
+                    source = gy[p * gy_apart :][:size]
+                    if rectify:
+                        values = y[p * y_apart :][:size]
+                        for k in range(size):
+                            some[k] = source[k] if values[k] > 0 else zero
+                    else:
+                        for k in range(size):
+                            some[k] = source[k]
                 if rectify:
-                    source, values, line = line, y[first:last], buffer[: last - first]
-                    for k in range(len(line)):
-                        line[k] = source[k] if values[k] > 0 else zero
-                    target = gx[first:last]
+                    target = gx[first * C : last * C]
                     for k in range(len(line)):
                         target[k] = line[k]
                 for k in range(len(line)):
                     total[k] += line[k]
-            for k in range(width):
+            for k in range(pixels * C):
                 exact[k] += total[k]
-        for first in range(0, width, C):
+        for p in range(pixels):
             for c in range(C):
-                sums[task, c] += exact[first + c]
+                sums[task, c] += exact[p * C + c]

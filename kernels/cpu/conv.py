@@ -22,7 +22,9 @@ from math import gcd
 import numpy as np
 
 from ..shapes import conv_size
-from . import direct, gradient, layout, winograd, winograd_gradient, winograd_panels
+from . import direct, gradient, winograd, winograd_gradient, winograd_panels
+from .layout import channels_last
+from .layout import empty as empty_maps
 from .memo import remembered
 
 Pair = tuple[int, int]
@@ -40,15 +42,18 @@ def set_algorithm(name: str) -> None:
     _algorithm = name
 
 
-def conv2d(x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu: bool = False):
+def conv2d(
+    x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu=False, out=None
+):
     """y[n,k,oh,ow] = b[k] + sum over c, i, j of w[k,c,i,j] * x[n,c,oh*SH-PH+i*DH,ow*SW-PW+j*DW].
 
     x (N, C, H, W), w (K, C/groups, KH, KW), b (K,) or None; returns y (N, K, OH, OW), or max(y, 0)
-    with ``relu``.
+    with ``relu``; in ``out``, some channels of an array of ``empty_maps``, if that is given.
     """
-    N, K = len(x), len(w)
-    axes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
-    y = layout.empty((N, K, *(conv_size(*axis) for axis in axes)), x.dtype)
+    y, K = out, len(w)
+    if out is None:
+        axes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
+        y = empty_maps((len(x), K, *(conv_size(*axis) for axis in axes)), x.dtype)
     origin = tuple(-p for p in padding)
     filters = w.reshape(groups, K // groups, *w.shape[1:])
     _correlate(_dense_channels(x), filters, y, b, origin, stride, dilation, relu, keep=w)
@@ -64,7 +69,7 @@ def conv2d_grad_input(
     is the transposed convolution of gy.
     """
     N, (K, Cg) = len(gy), w.shape[:2]
-    gx = layout.empty((N, Cg * groups, *input_size), gy.dtype)
+    gx = empty_maps((N, Cg * groups, *input_size), gy.dtype)
     w = w.reshape(groups, K // groups, *w.shape[1:]).swapaxes(1, 2)
     gy = _dense_channels(gy)
     m = winograd_tile(w, gy.shape, tuple(stride), tuple(dilation))
@@ -129,7 +134,7 @@ def _dense_channels(x):
     """x where its channels are neighbours in memory, else a copy in which they are."""
     if x.strides[1] == x.itemsize or x.shape[1] == 1:
         return x
-    return layout.channels_last(x)
+    return channels_last(x)
 
 
 def _phase(start: int, s: int, p: int, d: int, k: int) -> tuple[slice, int, int]:

@@ -2,7 +2,7 @@
 
 from .activation import bias_grad, relu, relu_, relu_bias_grad, relu_grad
 from .confusion import confusion_counts
-from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
+from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight, empty_maps
 from .loss import cross_entropy, cross_entropy_grad
 from .lrn import local_response_norm, local_response_norm_grad
 from .matmul import matmul
@@ -24,6 +24,7 @@ __all__ = [
     "conv2d_grad_weight",
     "cross_entropy",
     "cross_entropy_grad",
+    "empty_maps",
     "local_response_norm",
     "local_response_norm_grad",
     "matmul",

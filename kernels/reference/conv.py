@@ -21,16 +21,23 @@ Pair = tuple[int, int]
 WORKSPACE = 32 * 2**20  # bytes of columns alive at a time
 
 
-def conv2d(x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu: bool = False):
+def empty_maps(shape: tuple[int, int, int, int], dtype):
+    """An uninitialised array of maps (N, C, H, W), laid out as these kernels lay out theirs."""
+    return np.empty(shape, dtype)
+
+
+def conv2d(
+    x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu=False, out=None
+):
     """y[n,k,oh,ow] = b[k] + sum over c, i, j of w[k,c,i,j] * x[n,c,oh*SH-PH+i*DH,ow*SW-PW+j*DW].
 
     x (N, C, H, W), w (K, C/groups, KH, KW), b (K,) or None; returns y (N, K, OH, OW), or max(y, 0)
-    with ``relu``.
+    with ``relu``; in ``out``, some channels of an array of ``empty_maps``, if that is given.
     """
     (N, _, H, W), (K, Cg, KH, KW) = x.shape, w.shape
     OH, OW = _output_size((H, W), (KH, KW), stride, padding, dilation)
     x = _pad(x, padding)
-    y = np.empty((N, K, OH, OW), x.dtype)
+    y = empty_maps((N, K, OH, OW), x.dtype) if out is None else out
     w = w.reshape(groups, K // groups, Cg * KH * KW)
     for n in range(N):
         for g in range(groups):

@@ -13,10 +13,11 @@ from .loss import cross_entropy
 from .lrn import local_response_norm
 from .pool import avg_pool2d, max_pool2d
 from .scores import argmax_upsampled, upsample_cross_entropy
-from .spatial import cat, crop, pad
+from .spatial import Joined, cat, crop, pad
 from .upsample import bilinear_filter, upsample_bilinear
 
 __all__ = [
+    "Joined",
     "add",
     "argmax_upsampled",
     "avg_pool2d",

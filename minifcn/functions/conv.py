@@ -61,12 +61,13 @@ class Windowed(Function):
 class Conv2d(Windowed):
     """y = conv(x, w) + b. Backward: gx = conv_transpose(gy, w), gw = conv_weight(x, gy).
 
-    With ``relu`` y = max(conv(x, w) + b, 0), in one pass; gy is then 0 where y is.
+    With ``relu`` y = max(conv(x, w) + b, 0), in one pass; gy is then 0 where y is. into: where to
+    write y, a part of ``joined`` maps.
     """
 
-    def __init__(self, stride, padding, dilation, groups: int, relu: bool = False):
+    def __init__(self, stride, padding, dilation, groups: int, relu: bool = False, into=None):
         super().__init__(stride, padding, dilation, groups)
-        self.relu = relu
+        self.relu, self.into = relu, into
 
     def infer_shape(self, x, weight, *bias):
         N, C, H, W = image_shape(x, "conv2d")
@@ -74,12 +75,15 @@ class Conv2d(Windowed):
         self.check_bias("conv2d", bias, weight[0])
         self.kernel_size = weight[2:]
         axes = (H, W), self.kernel_size, self.stride, self.padding, self.dilation
-        return (N, weight[0], *per_axis(conv_size, *axes, who="conv2d", shape=x))
+        self.shape = N, weight[0], *per_axis(conv_size, *axes, who="conv2d", shape=x)
+        return self.shape
 
     def forward(self, x, w, b=None):
         same_dtype("conv2d", x=x, weight=w, bias=b)
         need_x, need_w, *_ = (*self.needs_input_grad, False)
-        y = kernels_for(x).conv2d(x, w, b, *self.windows, relu=self.relu)
+        kernels = kernels_for(x)
+        out = self.into(self.shape, kernels, x.dtype) if self.into else None
+        y = kernels.conv2d(x, w, b, *self.windows, relu=self.relu, out=out)
         self.save(x if need_w else None, w if need_x else None, y if self.relu else None)
         return y
 
@@ -194,10 +198,15 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 
     return Conv2d(stride, padding, dilation, groups)(*inputs)
 
 
-def conv2d_relu(x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 1) -> Tensor:
-    """max(conv2d(x, ...), 0): the two operations in one pass over memory, the same to the bit."""
+def conv2d_relu(
+    x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 1, into=None
+) -> Tensor:
+    """max(conv2d(x, ...), 0): the two operations in one pass over memory, the same to the bit.
+
+    into: a part of the maps that ``cat`` will return (see ``Joined``), where y is to lie.
+    """
     inputs = (x, weight) if bias is None else (x, weight, bias)
-    return Conv2d(stride, padding, dilation, groups, relu=True)(*inputs)
+    return Conv2d(stride, padding, dilation, groups, True, into)(*inputs)
 
 
 def conv_transpose2d(

@@ -1,6 +1,7 @@
 """Cutting, framing and joining maps. All linear: backward puts back what forward took."""
 
-import numpy as np
+from functools import partial
+from itertools import accumulate
 
 from ..autograd import Function, Tensor
 from ..backends import array_module
@@ -59,11 +60,37 @@ class Pad(Function):
         return gy[self.window]
 
 
-class Cat(Function):
-    """y = inputs side by side along an axis."""
+class Joined:
+    """Maps whose channels several operations write side by side, so that ``cat`` need not copy.
 
-    def __init__(self, axis: int):
-        self.axis = axis
+    channels: of each part. ``part(i)`` is the argument ``into`` of the operation that makes part
+    i; the first one to run makes room for all.
+    """
+
+    def __init__(self, channels):
+        self.ends = list(accumulate(channels))
+        self.maps = None
+
+    def part(self, i: int):
+        return partial(self._place, i)
+
+    def _place(self, i, shape, kernels, dtype):
+        """The channels of part i, or None where they do not fit beside the others."""
+        N, C, H, W = shape
+        whole = N, self.ends[-1], H, W
+        if self.maps is None:
+            self.maps = kernels.empty_maps(whole, dtype)
+        if self.maps.shape != whole or self.maps.dtype != dtype:
+            return None
+        return self.maps[:, self.ends[i] - C : self.ends[i]]
+
+
+class Cat(Function):
+    """y = inputs side by side along an axis; where they lie so already, in ``joined`` maps, there
+    is nothing to do."""
+
+    def __init__(self, axis: int, joined: Joined | None = None):
+        self.axis, self.joined = axis, joined
 
     def infer_shape(self, *shapes):
         first = shapes[0]
@@ -79,13 +106,26 @@ class Cat(Function):
         return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
 
     def forward(self, *arrays):
+        if self.joined is not None and self.joined.maps is not None:
+            parts = self._parts(self.joined.maps)
+            if all(_is(part, array) for part, array in zip(parts, arrays, strict=True)):
+                return self.joined.maps
         return array_module(arrays[0]).concatenate(arrays, axis=self.axis)
 
     def backward(self, gy):
-        ends = np.cumsum([shape[self.axis] for shape in self.input_shapes])[:-1]
-        parts = array_module(gy).split(gy, ends.tolist(), axis=self.axis)
-        # Without the gaps of a view, laid out as gy is: all that comes before reads them twice
-        return tuple(part.copy(order="K") for part in parts)
+        return self._parts(gy)
+
+    def _parts(self, whole) -> tuple:
+        """Views of what belongs to each input."""
+        ends = list(accumulate(shape[self.axis] for shape in self.input_shapes))[:-1]
+        return tuple(array_module(whole).split(whole, ends, axis=self.axis))
+
+
+def _is(a, b) -> bool:
+    """Whether two arrays are one and the same part of memory."""
+    return all(
+        getattr(a, name) == getattr(b, name) for name in ("shape", "strides", "dtype")
+    ) and (a.__array_interface__["data"] == b.__array_interface__["data"])
 
 
 def crop(x, offset, size) -> Tensor:
@@ -105,12 +145,13 @@ def pad(x, padding, value: float = 0.0) -> Tensor:
     return Pad(padding, value)(x)
 
 
-def cat(tensors, axis: int = 1) -> Tensor:
+def cat(tensors, axis: int = 1, joined: Joined | None = None) -> Tensor:
     """Join tensors along an axis (of (N, C, H, W): the channels).
 
+    joined: maps in which they lie side by side already, if the operations before wrote them there.
     Raises ValueError where they differ along another axis, or where there are none.
     """
     tensors = tuple(tensors)
     if not tensors:
         raise ValueError("cat: there is nothing to join")
-    return Cat(axis)(*tensors)
+    return Cat(axis, joined)(*tensors)

@@ -1,6 +1,7 @@
 """Networks made of named layers: in a row, or as a table of what each layer reads."""
 
-from .layers import Conv2d, ReLU
+from .. import functions as F
+from .layers import Cat, Conv2d, ReLU
 from .module import Module
 
 
@@ -39,7 +40,8 @@ class Net(Module):
 
     Calling the net returns the output of the last layer. The output of a layer is let go after
     the last layer that reads it, so without gradients few maps are alive at a time. A convolution
-    that a ReLU alone reads does both in one pass, and the ReLU hands on what it is given.
+    that a ReLU alone reads does both in one pass, and the ReLU hands on what it is given. Where a
+    ``Cat`` joins such maps, they are written side by side from the beginning.
     """
 
     def __init__(self):
@@ -71,10 +73,15 @@ class Net(Module):
             raise KeyError(f"no layer {until!r}; there are: {', '.join(self.reads)}")
         last_reader = {source: name for name, inputs in self.reads.items() for source in inputs}
         maps, rectified = {"data": data}, self._rectified() - {until}
+        joined, into = self._joined(rectified)
         for name, inputs in self.reads.items():
-            settings = {"relu": True} if name in rectified else {}
-            if inputs[0] in rectified:
+            settings = {}
+            if name in rectified:
+                settings = {"relu": True, "into": into.get(name)}
+            elif inputs[0] in rectified:
                 settings = {"done": True}
+            elif name in joined:
+                settings = {"joined": joined[name]}
             output = self._modules[name](*(maps[source] for source in inputs), **settings)
             if name == until:
                 return output
@@ -97,3 +104,18 @@ class Net(Module):
             and type(self._modules.get(source)) is Conv2d
             and type(self._modules[names[0]]) is ReLU
         }
+
+    def _joined(self, rectified) -> tuple[dict, dict]:
+        """The maps of every Cat that joins rectified convolutions, and for each convolution its
+        part of them."""
+        joined, into = {}, {}
+        for name, inputs in self.reads.items():
+            if type(self._modules[name]) is not Cat:
+                continue
+            before = [self.reads.get(source, (source,))[0] for source in inputs]
+            fresh = len(set(before)) == len(before) and not any(conv in into for conv in before)
+            if fresh and all(conv in rectified for conv in before):
+                channels = [self._modules[conv].weight.shape[0] for conv in before]
+                joined[name] = F.Joined(channels)
+                into |= {conv: joined[name].part(i) for i, conv in enumerate(before)}
+        return joined, into

@@ -34,11 +34,13 @@ class Conv2d(Module):
         self.weight = Parameter(weight_init(shape))
         self.bias = Parameter(init.zeros((out_channels,)), rate=2, decay=0) if bias else None
 
-    def forward(self, x, relu: bool = False):
-        """With ``relu``, followed by it in one operation: a net asks so where one reads this."""
+    def forward(self, x, relu: bool = False, into=None):
+        """With ``relu``, followed by it in one operation: a net asks so where one reads this;
+        ``into`` says where to write the result, as for ``functions.conv2d_relu``."""
         settings = self.stride, self.padding, self.dilation, self.groups
-        convolve = F.conv2d_relu if relu else F.conv2d
-        return convolve(x, self.weight, self.bias, *settings)
+        if relu:
+            return F.conv2d_relu(x, self.weight, self.bias, *settings, into=into)
+        return F.conv2d(x, self.weight, self.bias, *settings)
 
     def describe(self) -> str:
         K, C = self.weight.shape[:2]
@@ -224,8 +226,8 @@ class Flatten(Module):
 class Cat(Module):
     """``functions.cat`` along the channels."""
 
-    def forward(self, *inputs):
-        return F.cat(inputs)
+    def forward(self, *inputs, joined=None):
+        return F.cat(inputs, joined=joined)
 
 
 def _check_groups(layer: Module, in_channels: int, out_channels: int, groups: int) -> None:

@@ -120,4 +120,8 @@ def test_integers_are_refused(name, backend):
 
 def test_the_table_is_complete():
     """Every function of the package is in the table, but those that return plain arrays."""
-    assert set(OPERATIONS) == set(mf.functions.__all__) - {"argmax_upsampled", "bilinear_filter"}
+    assert set(OPERATIONS) == set(mf.functions.__all__) - {
+        "Joined",
+        "argmax_upsampled",
+        "bilinear_filter",
+    }

@@ -242,6 +242,25 @@ def test_a_rectified_convolution_is_the_rectified_convolution(case, dtype, setti
     assert not np.isnan(rectified[:, :3]).any()
 
 
+@pytest.mark.parametrize("case", RECTIFIED, ids=str)
+def test_written_between_other_channels(case, dtype, settings):
+    """The same bits among the channels of larger maps, and nothing else is touched."""
+    (shape, weight_shape, padding, algorithm), rng = case, np.random.default_rng(8)
+    cpu.conv.set_algorithm(algorithm)
+    x, w, b = (array(rng, s, dtype) for s in (shape, weight_shape, weight_shape[:1]))
+    for backend, before in ((cpu, 3), (cpu, 16), (reference, 3)):
+        y = backend.conv2d(x, w, b, (1, 1), padding, (1, 1), 1, relu=True)
+        N, K, *size = y.shape
+        maps = backend.empty_maps((N, before + K + 16, *size), dtype)
+        maps[...] = 777
+        out = maps[:, before : before + K]
+        result = backend.conv2d(x, w, b, (1, 1), padding, (1, 1), 1, relu=True, out=out)
+        assert np.shares_memory(result, maps)
+        assert np.array_equal(result, y)
+        assert np.all(maps[:, :before] == 777)
+        assert np.all(maps[:, before + K :] == 777)
+
+
 def test_rectified_in_the_reference(dtype):
     x, w = np.array([[[[1, -2, np.nan]]]], dtype), np.ones((2, 1, 1, 1), dtype)
     w[1] = -1

@@ -107,6 +107,21 @@ def test_bias_gradient_of_long_sums(channels, dtype):
         assert gx is own
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 7, 9), (1, 64, 11, 13), (3, 700, 3, 2), (2, 4, 0, 3)])
+def test_bias_gradient_among_other_channels(shape, dtype):
+    """Some channels of larger maps: the same bits, and gx without gaps."""
+    rng = np.random.default_rng(13)
+    N, C, *size = shape
+    gy, y = (array(rng, (N, C + 9, *size), dtype, True)[:, 4 : 4 + C] for _ in range(2))
+    expected = cpu.relu_bias_grad(gy.copy(), y.copy())
+    for g, values in ((gy, y), (gy.copy(), y), (gy, y.copy())):
+        gx, gb = cpu.relu_bias_grad(g, values)
+        assert layout.is_channels_last(gx)
+        assert np.array_equal(gx, expected[0])
+        assert np.array_equal(gb, expected[1])
+        assert np.array_equal(cpu.bias_grad(g), cpu.bias_grad(gy.copy()))
+
+
 def test_pointwise_does_not_depend_on_the_number_of_threads(dtype, each_thread_count):
     rng = np.random.default_rng(11)
     x, gy = array(rng, (2, 24, 71, 83), dtype, True), array(rng, (2, 24, 71, 83), dtype, True)

@@ -71,6 +71,91 @@ def test_a_convolution_inside_is_not_yet_rectified():
     assert net(x, until="relu").item() == net(x).item() == 0
 
 
+def forked(*cats, squeezed=5, kernels=((1, 1), (3, 1))):
+    """A rectified convolution, two that read it, and every Cat that is asked for."""
+    mf.manual_seed(4)
+    net = nn.Net()
+    net.add("squeeze", nn.Conv2d(3, squeezed, 1))
+    net.add("thin", nn.ReLU())
+    for name, channels, kernel in zip("ab", (4, 7), kernels, strict=True):
+        padding = tuple(k // 2 for k in kernel)
+        net.add(f"conv_{name}", nn.Conv2d(squeezed, channels, kernel, padding=padding), "thin")
+        net.add(name, nn.ReLU())
+    for i, inputs in enumerate(cats):
+        net.add(f"cat{i}", nn.Cat(), *inputs)
+    return net
+
+
+def layer_by_layer(net, x):
+    """Every output of a ``forked`` net, each operation on its own."""
+    maps = {"data": x}
+    for name, inputs in net.reads.items():
+        maps[name] = net[name](*(maps[source] for source in inputs))
+    return maps
+
+
+@pytest.mark.parametrize(
+    ("cats", "copies"),
+    [
+        ([("a", "b")], 0),
+        ([("b", "a")], 0),
+        ([("b", "a"), ("a", "b")], 1),  # only one of the two can be their place
+        ([("a", "b", "a")], 1),
+        ([("thin", "a", "b")], 0),  # read by a and b as well
+        ([("data", "a", "b")], 1),
+    ],
+)
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_maps_to_be_joined_are_written_side_by_side(cats, copies, backend, monkeypatch):
+    joined = []
+    concatenate = np.concatenate
+    with mf.backends.use_backend(backend):
+        net = forked(*cats)
+        for name, readers in list(net.reads.items()):
+            if name.startswith("cat"):
+                net.add(f"score_{name}", nn.Conv2d(sum_of_channels(net, readers), 2, 1), name)
+        values = np.random.default_rng(1).standard_normal((2, 3, 6, 5)).astype(np.float32)
+        x = mf.Tensor(values, requires_grad=True)
+        expected = layer_by_layer(net, x)[net.tail]
+        upstream = np.random.default_rng(2).standard_normal(expected.shape).astype(np.float32)
+        expected.backward(upstream)
+        gradients = {name: p.grad for name, p in net.named_parameters()} | {"x": x.grad}
+        for tensor in (x, *net.parameters()):
+            tensor.grad = None
+
+        def counted(arrays, **options):
+            joined.append(len(arrays))
+            return concatenate(arrays, **options)
+
+        monkeypatch.setattr(np, "concatenate", counted)
+        y = net(x)
+        monkeypatch.undo()
+        assert len(joined) == copies
+        assert np.array_equal(y.data, expected.data)
+        y.backward(upstream)
+        for name, p in (*net.named_parameters(), ("x", x)):
+            if gradients[name] is None:
+                assert p.grad is None
+            else:
+                np.testing.assert_allclose(p.grad, gradients[name], rtol=2e-5, atol=2e-5)
+        with mf.no_grad():
+            assert np.array_equal(net(x).data, expected.data)
+
+
+def sum_of_channels(net, names) -> int:
+    of = {"data": 3, "thin": 5, "a": 4, "b": 7}
+    return sum(of[name] for name in names)
+
+
+def test_maps_of_different_sizes_are_not_joined():
+    net = forked(("a", "b"))
+    net["conv_b"].padding = (0, 0)
+    message = r"cat along axis 1: shapes \(1, 4, 6, 5\), \(1, 7, 4, 5\) differ elsewhere"
+    with pytest.raises(ValueError, match=message):
+        net(mf.Tensor(np.zeros((1, 3, 6, 5), np.float32)))
+    assert net(mf.Tensor(np.zeros((1, 3, 6, 5), np.float32)), until="b").shape == (1, 7, 4, 5)
+
+
 def test_gradients_flow_through_the_table():
     net = nn.Net()
     net.add("double", nn.Scale(2.0))
