@@ -1,7 +1,7 @@
 """The rectifier, its gradient, and the gradient of the bias that a layer adds before it.
 
 These are bound by memory: every array is walked once, flat, in the order in which it lies there,
-whatever its shape. Loop nest: blocks of 1024 numbers, any run of them a task; the numbers. What
+whatever its shape. Loop nest: blocks of 1024 numbers, one a task; the numbers. What
 works in place has a kernel of its own: where two arrays share memory, the compiler's vector
 instructions are not safe, and a scalar loop runs instead.
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from .compile import kernel
 from .layout import channels_last, empty, is_channels_last
+from .tasks import tasks
 from .threads import parallel_for
 
 BLOCK = 1024
@@ -143,41 +144,45 @@ def _sum_pixels(gy, y, gx, rectify: bool):
 
 
 @kernel()
-def _relu(start, stop, x, y):
-    x, y = x[start * BLOCK : stop * BLOCK], y[start * BLOCK : stop * BLOCK]
+def _relu(work, x, y):
     zero = x.dtype.type(0)
-    for p in range(len(x)):
-        y[p] = zero if x[p] <= 0 else x[p]  # NaN comes through
+    for block in tasks(work):
+        some, target = x[block * BLOCK :][:BLOCK], y[block * BLOCK :][:BLOCK]
+        for p in range(len(some)):
+            target[p] = zero if some[p] <= 0 else some[p]  # NaN comes through
 
 
 @kernel()
-def _relu_here(start, stop, x):
-    x = x[start * BLOCK : stop * BLOCK]
+def _relu_here(work, x):
     zero = x.dtype.type(0)
-    for p in range(len(x)):
-        x[p] = zero if x[p] <= 0 else x[p]
+    for block in tasks(work):
+        some = x[block * BLOCK :][:BLOCK]
+        for p in range(len(some)):
+            some[p] = zero if some[p] <= 0 else some[p]
 
 
 @kernel()
-def _relu_grad(start, stop, gy, y, gx):
-    part = slice(start * BLOCK, stop * BLOCK)
-    gy, y, gx = gy[part], y[part], gx[part]
+def _relu_grad(work, gy, y, gx):
     zero = gy.dtype.type(0)
-    for p in range(len(gy)):
-        gx[p] = gy[p] if y[p] > 0 else zero
+    for block in tasks(work):
+        part = slice(block * BLOCK, (block + 1) * BLOCK)
+        source, values, target = gy[part], y[part], gx[part]
+        for p in range(len(source)):
+            target[p] = source[p] if values[p] > 0 else zero
 
 
 @kernel()
-def _relu_grad_here(start, stop, gy, y):
-    part = slice(start * BLOCK, stop * BLOCK)
-    gy, y = gy[part], y[part]
+def _relu_grad_here(work, gy, y):
     zero = gy.dtype.type(0)
-    for p in range(len(gy)):
-        gy[p] = gy[p] if y[p] > 0 else zero
+    for block in tasks(work):
+        part = slice(block * BLOCK, (block + 1) * BLOCK)
+        some, values = gy[part], y[part]
+        for p in range(len(some)):
+            some[p] = some[p] if values[p] > 0 else zero
 
 
 @kernel()
-def _sum_parts(start, stop, gy, gy_apart, y, y_apart, gx, sums, P, part, rectify):
+def _sum_parts(work, gy, gy_apart, y, y_apart, gx, sums, P, part, rectify):
     C = sums.shape[1]
     pixels = max(1, WIDTH // C)  # of a line
     buffer, total = np.empty(pixels * C, gy.dtype), np.empty(pixels * C, gy.dtype)
@@ -185,7 +190,7 @@ def _sum_parts(start, stop, gy, gy_apart, y, y_apart, gx, sums, P, part, rectify
     zero = gy.dtype.type(0)
     # Pixels without gaps are walked as if a line were one
     run = pixels if gy_apart == C and y_apart == C else 1
-    for task in range(start, stop):
+    for task in tasks(work):
         exact[:] = 0
         end = min((task + 1) * part, P)
         for block in range(task * part, end, LINES * pixels):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .compile import kernel
+from .tasks import tasks
 from .threads import parallel_for
 
 BLOCK = 2**16  # pixels counted into one partial matrix
@@ -28,10 +29,10 @@ def _flat(a):
 
 
 @kernel()
-def _count(start, stop, labels, predictions, ignore_index, counts):
+def _count(work, labels, predictions, ignore_index, counts):
     """Block b of the pixels is counted into counts[b]."""
     blocks = len(counts)
-    for b in range(start, stop):
+    for b in tasks(work):
         for p in range(labels.size * b // blocks, labels.size * (b + 1) // blocks):
             label = np.int64(labels[p])
             if label != ignore_index:

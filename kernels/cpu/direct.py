@@ -30,6 +30,7 @@ from .compile import kernel
 from .frame import copy_frame, framed, reach
 from .layout import LINE, streams
 from .packing import pack, pack_block, panels_of, row_of, width_of
+from .tasks import room_of, tasks
 from .threads import parallel_for
 from .tile import ACCUMULATE, NARROW, RELU, ROWS, STREAM, WIDE, heights, tiles
 from .vectors import itemsize, kind, move, panel_width, settle, tile_rows
@@ -82,8 +83,8 @@ def correlate(
     rows = OH if whole else min(rows, max(1, -(-N * OH // TASKS)))
     strips = -(-OH // rows)
 
-    tasks = 1 if whole else N * strips
-    parts = G * panels if whole else min(G * panels, -(-TASKS // tasks))
+    strips_in_all = 1 if whole else N * strips
+    parts = G * panels if whole else min(G * panels, -(-TASKS // strips_in_all))
     packed = None if whole else pack(form, w, block)
     biases = panels_of(bias, G, K, panels, width) if bias is not None else None
     place = (
@@ -102,7 +103,7 @@ def correlate(
     )
     parallel_for(
         _correlate,
-        tasks * parts,
+        strips_in_all * parts,
         *(places, form, parts, strips, rows, whole),
         *place,
         (N, H, W, *sizes),
@@ -110,7 +111,7 @@ def correlate(
         (*origin, *step, *dilation),
         (first[1], last[1]) if padded else (0, 0),
         (RELU if relu else 0) | (STREAM if past_caches else 0),
-        work=N * sizes[0] * sizes[1] * G * K * C * KH * KW * 2 // FLOPS // (tasks * parts),
+        work=N * sizes[0] * sizes[1] * G * K * C * KH * KW * 2 // FLOPS // (strips_in_all * parts),
         room=room,
     )
 
@@ -125,10 +126,11 @@ def _is_run(x, step: Pair = (1, 1), like=None) -> bool:
 
 @kernel()
 def _correlate(
-    start, stop, room, places, form, parts, strips, rows, whole,
+    work, places, form, parts, strips, rows, whole,
     x, y, w, packed, biases, sizes, shape, window, columns, flags,
 ):  # fmt: skip
     """Tasks (strip, part): see the module. x, y: address and distances of images, rows, pixels."""
+    room = room_of(work)
     (N, H, W, OH, OW, OW_last), (G, K, C, KH, KW, block) = sizes, shape
     h0, w0, SH, SW, DH, DW = window
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
@@ -137,7 +139,7 @@ def _correlate(
     left, right = columns
     pixel = G * C * item
     frame, edge, own = room + places[0], room + places[1], room + places[2]
-    for task in range(start, stop):
+    for task in tasks(work):
         strip, part = task // parts, task % parts
         n0, n1, r0, r1 = 0, N, 0, OH
         if not whole:

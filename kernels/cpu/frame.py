@@ -2,6 +2,7 @@
 
 from .compile import kernel
 from .layout import aligned
+from .tasks import tasks
 from .threads import parallel_for
 from .vectors import clear, itemsize, move
 
@@ -57,11 +58,11 @@ def copy_frame(x, shape, first, size, target):
 
 
 @kernel()
-def _frame_rows(start, stop, form, x, shape, first, size, target):
+def _frame_rows(work, form, x, shape, first, size, target):
     """``copy_frame`` of all images: rows from start to stop."""
     (address, x_n, x_h, x_w), (H, W, C), (OH, OW) = x, shape, size
     pixel = C * itemsize(form)
-    for row in range(start, stop):
+    for row in tasks(work):
         n, r = row // OH, row % OH
         copy_frame(
             (address + n * x_n, x_h, x_w), (H, W, pixel),

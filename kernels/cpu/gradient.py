@@ -26,6 +26,7 @@ import numpy as np
 from .compile import kernel
 from .frame import copy_frame, reach
 from .packing import row_of, unpack_block, width_of
+from .tasks import room_of, tasks
 from .threads import parallel_for
 from .tile import ACCUMULATE, NARROW, STEPS, WIDE, heights, tiles
 from .vectors import clear, itemsize, kind, move, panel_width, tile_rows
@@ -99,10 +100,11 @@ def correlate_weights(
 
 @kernel()
 def _correlate_weights(
-    start, stop, room, places, form, shares, blocks, groups, strips, strip, block, group,
+    work, places, form, shares, blocks, groups, strips, strip, block, group,
     x, gy, gw, sizes, shape, window, columns,
 ):  # fmt: skip
     """Tasks (share, group of filters, block of channels, panels): see the module."""
+    room = room_of(work)
     (H, W, OH, OW), (G, K, C, KH, KW) = sizes, shape
     h0, w0, SH, SW, DH, DW = window
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
@@ -112,7 +114,7 @@ def _correlate_weights(
     across = -(-OW // pixels)
     down = -(-OH // rows)
     frame, panel, sums = room + places[0], room + places[1], room + places[2]
-    for task in range(start, stop):
+    for task in tasks(work):
         share, rest = divmod(task, G * blocks * groups)
         g, rest = divmod(rest, blocks * groups)
         c0, p0 = rest // groups * block, rest % groups * group

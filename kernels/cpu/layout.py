@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from .compile import kernel
+from .tasks import tasks
 from .threads import parallel_for
 
 LINE = 64  # bytes of a cache line
@@ -61,10 +62,10 @@ def nhwc(x) -> np.ndarray:
 
 
 @kernel()
-def _copy(start, stop, x, y, along):
+def _copy(work, x, y, along):
     """Rows of y (N, H, W, C) from x (N, C, H, W), read along channels or along rows."""
     _, C, H, W = x.shape
-    for task in range(start, stop):
+    for task in tasks(work):
         n, h = divmod(task, H)
         if along:
             for w in range(W):

@@ -18,6 +18,7 @@ from numba.extending import intrinsic, overload, register_jitable
 
 from .compile import kernel
 from .layout import empty, nhwc
+from .tasks import tasks
 from .threads import parallel_for
 
 PIXELS = 64  # of a tile: 5 KB for 21 classes
@@ -71,11 +72,11 @@ def _for_tiles(function, scores, arrays) -> None:
 
 
 @kernel()
-def _cross_entropy(start, stop, scores, K, labels, weight, ignore_index, losses, log_sum_exp):
+def _cross_entropy(work, scores, K, labels, weight, ignore_index, losses, log_sum_exp):
     """scores (P * K,), labels, losses and log_sum_exp (P,)."""
     tile = np.empty((K, PIXELS), scores.dtype)
     top, lse = np.empty(PIXELS, scores.dtype), np.empty(PIXELS, scores.dtype)
-    for task in range(start, stop):
+    for task in tasks(work):
         first = task * PIXELS
         size = min(PIXELS, len(labels) - first)
         load_tile(tile, scores, first * K, size)
@@ -89,14 +90,12 @@ def _cross_entropy(start, stop, scores, K, labels, weight, ignore_index, losses,
 
 
 @kernel()
-def _cross_entropy_grad(
-    start, stop, scores, K, labels, log_sum_exp, pixel_scale, ignore_index, gscores
-):
+def _cross_entropy_grad(work, scores, K, labels, log_sum_exp, pixel_scale, ignore_index, gscores):
     """scores and gscores (P * K,), labels, log_sum_exp and pixel_scale (P,)."""
     tile = np.empty((K, PIXELS), scores.dtype)
     label = np.empty(PIXELS, np.int32)
     lse, scale = np.empty(PIXELS, scores.dtype), np.empty(PIXELS, scores.dtype)
-    for task in range(start, stop):
+    for task in tasks(work):
         first = task * PIXELS
         size = min(PIXELS, len(labels) - first)
         load_tile(tile, scores, first * K, size)

@@ -13,6 +13,7 @@ import numpy as np
 
 from .compile import kernel
 from .layout import channels_last, empty
+from .tasks import tasks
 from .threads import parallel_for
 
 
@@ -44,11 +45,11 @@ def _for_pixels(function, arrays, size: int, *constants) -> None:
 
 
 @kernel()
-def _norm(start, stop, x, y, scale, size, alpha, beta, k):
+def _norm(work, x, y, scale, size, alpha, beta, k):
     C = x.shape[1]
     squares = np.zeros(C + size - 1, x.dtype)
     inside = squares[size // 2 : size // 2 + C]
-    for p in range(start, stop):
+    for p in tasks(work):
         values, out, total = x[p], y[p], scale[p]
         for c in range(C):
             inside[c] = values[c] * values[c]
@@ -66,11 +67,11 @@ def _norm(start, stop, x, y, scale, size, alpha, beta, k):
 
 
 @kernel()
-def _norm_grad(start, stop, gy, x, y, scale, gx, size, factor, beta):
+def _norm_grad(work, gy, x, y, scale, gx, size, factor, beta):
     C = x.shape[1]
     ratios = np.zeros(C + size - 1, x.dtype)
     inside = ratios[(size - 1) // 2 : (size - 1) // 2 + C]
-    for p in range(start, stop):
+    for p in tasks(work):
         g, values, out, s, total = gy[p], x[p], y[p], scale[p], gx[p]
         for c in range(C):
             inside[c] = g[c] * out[c] / s[c]

@@ -17,6 +17,7 @@ import numpy as np
 
 from . import isa
 from .compile import kernel
+from .tasks import tasks
 from .threads import parallel_for
 
 LIMIT = 2**28  # bytes kept; the longest unused go first
@@ -65,8 +66,8 @@ def checksum(w) -> int:
 
 
 @kernel()
-def _checksums(start, stop, numbers, sums):
-    for task in range(start, stop):
+def _checksums(work, numbers, sums):
+    for task in tasks(work):
         total, first = np.uint64(0), task * BLOCK
         for i in range(first, min(first + BLOCK, numbers.size)):
             weight = np.uint64(2 * i + 1) * np.uint64(0x9E3779B97F4A7C15)

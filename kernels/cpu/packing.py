@@ -10,6 +10,7 @@ import numpy as np
 
 from .compile import kernel
 from .layout import aligned
+from .tasks import tasks
 from .threads import parallel_for
 from .vectors import (
     address_of,
@@ -59,12 +60,12 @@ def panels_of(bias, G: int, K: int, panels: int, width: int):
 
 
 @kernel()
-def _pack(start, stop, form, w, shape, packed, block):
+def _pack(work, form, w, shape, packed, block):
     """Panels from start to stop."""
     K, C, KH, KW = shape
     width, item = panel_width(form), itemsize(form)
     panels = -(-K // width)
-    for p in range(start, stop):
+    for p in tasks(work):
         k0 = p % panels * width
         for c0 in range(0, C, block):
             span = c0, min(c0 + block, C)

@@ -25,6 +25,7 @@ import numpy as np
 
 from .compile import kernel
 from .layout import aligned
+from .tasks import tasks
 from .threads import get_num_threads, parallel_for, usable_cores
 from .tile import ROWS, WIDE, tiles
 from .vectors import itemsize, kind, line_of, move, panel_width, tile_rows
@@ -123,12 +124,12 @@ def _largest_cache() -> int:
 
 
 @kernel()
-def _multiply_adds(start, stop, form, a, b, run, turns):
+def _multiply_adds(work, form, a, b, run, turns):
     """Tasks: the highest tile, of a (rows, run) and b (run, width), the same sum ``turns`` times
     on top of itself: the distance to the next turn is 0."""
     rows, width, item = tile_rows(form), panel_width(form), itemsize(form)
     c = np.empty(rows * width * item + 64, np.uint8)
-    for _ in range(start, stop):
+    for _ in tasks(work):
         tiles(
             form, ROWS, WIDE, rows, 1, a, run * item, 0, 0, 0, 0, b, 0, 0, 0,
             run, turns, 1, line_of(c), width * item, 0, 0, 0, 0,
@@ -136,9 +137,9 @@ def _multiply_adds(start, stop, form, a, b, run, turns):
 
 
 @kernel(fastmath={"contract", "reassoc", "nsz"})
-def _read(start, stop, x, sums):
+def _read(work, x, sums):
     """Blocks of x, each summed up: a loop that must look at every number."""
-    for block in range(start, stop):
+    for block in tasks(work):
         part = x[block * BLOCK : (block + 1) * BLOCK]
         total = np.float32(0)
         for i in range(BLOCK):
@@ -147,15 +148,15 @@ def _read(start, stop, x, sums):
 
 
 @kernel()
-def _write(start, stop, y, value):
-    for block in range(start, stop):
+def _write(work, y, value):
+    for block in tasks(work):
         part = y[block * BLOCK : (block + 1) * BLOCK]
         for i in range(BLOCK):
             part[i] = value
 
 
 @kernel()
-def _copy(start, stop, x, y):
+def _copy(work, x, y):
     """Blocks of x, an address, to y, another."""
-    for block in range(start, stop):
+    for block in tasks(work):
         move(y + block * BLOCK * 4, x + block * BLOCK * 4, BLOCK * 4)

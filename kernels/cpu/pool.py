@@ -17,6 +17,7 @@ import numpy as np
 
 from .compile import kernel
 from .layout import empty, nhwc
+from .tasks import tasks
 from .threads import parallel_for
 
 Pair = tuple[int, int]
@@ -124,11 +125,11 @@ def _visits(pixels, outputs, taps, stride, padding, dilation):
 
 
 @kernel()
-def _max_pool(start, stop, x, y, argmax, kernel_size, stride, padding, dilation):
+def _max_pool(work, x, y, argmax, kernel_size, stride, padding, dilation):
     (KH, KW), (SH, SW), (PH, PW), (DH, DW) = kernel_size, stride, padding, dilation
     _, H, W, _ = x.shape
     _, OH, OW, C = y.shape
-    for task in range(start, stop):
+    for task in tasks(work):
         n, oh = divmod(task, OH)
         top = oh * SH - PH
         i0, i1 = _inside(top, DH, H, KH)
@@ -154,11 +155,11 @@ def _max_pool(start, stop, x, y, argmax, kernel_size, stride, padding, dilation)
 
 
 @kernel()
-def _max_only(start, stop, x, y, kernel_size, stride, padding, dilation):
+def _max_only(work, x, y, kernel_size, stride, padding, dilation):
     (KH, KW), (SH, SW), (PH, PW), (DH, DW) = kernel_size, stride, padding, dilation
     _, H, W, _ = x.shape
     _, OH, OW, C = y.shape
-    for task in range(start, stop):
+    for task in tasks(work):
         n, oh = divmod(task, OH)
         top = oh * SH - PH
         i0, i1 = _inside(top, DH, H, KH)
@@ -178,14 +179,14 @@ def _max_only(start, stop, x, y, kernel_size, stride, padding, dilation):
 
 
 @kernel()
-def _max_pool_grad(start, stop, gy, argmax, gx, kernel_size, stride, padding, dilation):
+def _max_pool_grad(work, gy, argmax, gx, kernel_size, stride, padding, dilation):
     (KH, KW), (SH, SW), (PH, PW), (DH, DW) = kernel_size, stride, padding, dilation
     _, OH, OW, C = gy.shape
     _, H, W, _ = gx.shape
     zero = gx.dtype.type(0)
     ohs, rows, down = _visits(H, OH, KH, SH, PH, DH)
     ows, columns, across = _visits(W, OW, KW, SW, PW, DW)
-    for task in range(start, stop):
+    for task in tasks(work):
         n, h = divmod(task, H)
         for w in range(W):
             total = gx[n, h, w]
@@ -205,12 +206,12 @@ def _max_pool_grad(start, stop, gy, argmax, gx, kernel_size, stride, padding, di
 
 
 @kernel()
-def _avg_pool(start, stop, x, y, run, kernel_size, stride, padding, dilation):
+def _avg_pool(work, x, y, run, kernel_size, stride, padding, dilation):
     (KH, KW), (SH, SW), (PH, PW), (DH, DW) = kernel_size, stride, padding, dilation
     _, H, W, _ = x.shape
     _, OH, OW, C = y.shape
     runs = -(-C // run)
-    for task in range(start, stop):
+    for task in tasks(work):
         row, c0 = task // runs, task % runs * run
         c1, (n, oh) = min(c0 + run, C), divmod(row, OH)
         top = oh * SH - PH
@@ -234,13 +235,13 @@ def _avg_pool(start, stop, x, y, run, kernel_size, stride, padding, dilation):
 
 
 @kernel()
-def _avg_pool_grad(start, stop, gy, gx, kernel_size, stride, padding, dilation):
+def _avg_pool_grad(work, gy, gx, kernel_size, stride, padding, dilation):
     (KH, KW), (SH, SW), (PH, PW), (DH, DW) = kernel_size, stride, padding, dilation
     _, OH, OW, C = gy.shape
     _, H, W, _ = gx.shape
     ohs, _, down = _visits(H, OH, KH, SH, PH, DH)
     ows, _, across = _visits(W, OW, KW, SW, PW, DW)
-    for task in range(start, stop):
+    for task in tasks(work):
         n, h = divmod(task, H)
         for w in range(W):
             total = gx[n, h, w]

@@ -22,6 +22,7 @@ from . import loss
 from .compile import checksum_of, kernel
 from .layout import nhwc
 from .loss import PIXELS, load_tile, store_tile, tile_grad, tile_log_sum_exp
+from .tasks import tasks
 from .threads import parallel_for
 from .upsample import combine, taps, taps_grad
 
@@ -147,13 +148,13 @@ def _fine_row(row, line, x, r, K, rows, row_weights, columns, column_weights):
 
 @kernel()
 def _losses(
-    start, stop, code, x, K, rows, row_weights, columns, column_weights,
+    work, code, x, K, rows, row_weights, columns, column_weights,
     labels, weight, ignore_index, losses, log_sum_exp,
 ):  # fmt: skip
     """Rows of losses and log_sum_exp (N, H, W)."""
     _, H, W = labels.shape
     line, row, tile, top, lse = _buffers(x, K, W)
-    for task in range(start, stop):
+    for task in tasks(work):
         n, r = divmod(task, H)
         _fine_row(row, line, x[n], r, K, rows, row_weights, columns, column_weights)
         for first in range(0, W, PIXELS):
@@ -169,14 +170,14 @@ def _losses(
 
 @kernel()
 def _gradient(
-    start, stop, code, x, K, rows, row_weights, columns, column_weights, back, back_weights,
+    work, code, x, K, rows, row_weights, columns, column_weights, back, back_weights,
     labels, log_sum_exp, pixel_scale, ignore_index, base, sums,
 ):  # fmt: skip
     """Bands of sums (N, bands, coarse rows, w*K)."""
     _, H, W = labels.shape
     line, row, tile, lse, scale = _buffers(x, K, W)
     label = np.empty(PIXELS, np.int32)
-    for task in range(start, stop):
+    for task in tasks(work):
         n, band = divmod(task, len(base))
         for r in range(band * BAND, min((band + 1) * BAND, H)):
             _fine_row(row, line, x[n], r, K, rows, row_weights, columns, column_weights)
@@ -197,12 +198,12 @@ def _gradient(
 
 
 @kernel()
-def _best_classes(start, stop, code, x, K, rows, row_weights, columns, column_weights, best):
+def _best_classes(work, code, x, K, rows, row_weights, columns, column_weights, best):
     """Rows of best (N, H, W)."""
     _, H, W = best.shape
     line, row, tile, top, _ = _buffers(x, K, W)
     label = np.empty(PIXELS, np.int32)
-    for task in range(start, stop):
+    for task in tasks(work):
         n, r = divmod(task, H)
         _fine_row(row, line, x[n], r, K, rows, row_weights, columns, column_weights)
         for first in range(0, W, PIXELS):

@@ -11,6 +11,7 @@ from numba import carray, types
 from numba.extending import intrinsic
 
 from .compile import kernel
+from .tasks import tasks
 from .threads import parallel_for
 
 BLOCK = 2**14  # numbers: 64 KB of each array
@@ -91,8 +92,8 @@ def _order(w) -> list[int]:
 
 
 @kernel()
-def _sgd(start, stop, addresses, sizes, ends, constants):
-    for task in range(start, stop):
+def _sgd(work, addresses, sizes, ends, constants):
+    for task in tasks(work):
         i, first, size = _block(task, sizes, ends)
         w = carray(_pointer(addresses[i, 0], first, constants), size)
         v = carray(_pointer(addresses[i, 1], first, constants), size)
@@ -105,8 +106,8 @@ def _sgd(start, stop, addresses, sizes, ends, constants):
 
 
 @kernel()
-def _adamw(start, stop, addresses, sizes, ends, c):
-    for task in range(start, stop):
+def _adamw(work, addresses, sizes, ends, c):
+    for task in tasks(work):
         i, first, size = _block(task, sizes, ends)
         w = carray(_pointer(addresses[i, 0], first, c), size)
         m = carray(_pointer(addresses[i, 1], first, c), size)

@@ -1,49 +1,53 @@
 """A thread pool for kernels that run without the GIL.
 
-``parallel_for`` cuts a range of independent items into chunks, which the pool's threads and the
-calling thread take one after another. Items must not share results: then a result does not
-depend on the number of threads, bit for bit. A kernel that reduces over items partitions its sum
-by fixed blocks and adds the blocks in order.
+``parallel_for`` runs a kernel, whose tasks the pool's threads and the calling thread take in
+chunks, one after another (tasks.py). Tasks must not share results: then a result does not depend
+on the number of threads, bit for bit. A kernel that reduces over tasks partitions its sum by fixed
+blocks and adds the blocks in order.
+
+Layer follows layer within microseconds: a thread without work looks out for more for a while
+before it sleeps, from which the operating system takes 50 microseconds to wake it.
 
 Why not Numba's own ``prange``: its OpenMP layer does not survive a fork and its workqueue layer
 aborts when two Python threads enter at once. Both happen in data loaders and notebooks.
 """
 
-import itertools
+import ctypes
 import os
 import queue
 import threading
 from collections.abc import Callable
 
 from . import workspace
+from .tasks import ALLOWED, CHUNK, COUNT, FAILED, NEXT, TICKET, new_box, new_work, serve
 
-GRAIN = 2**15  # elementary operations that are worth waking a thread for, about 10 microseconds
+GRAIN = 2**15  # elementary operations that are worth another thread, about 10 microseconds
 CHUNKS = 8  # chunks a thread: more balance the load better, fewer cost less
+PATIENCE = 40_000  # looks before a thread sleeps, 0.2 milliseconds: more than lies between layers
 
 
 def parallel_for(
     kernel: Callable, count: int, *args, work: int = 1, room: int | None = None
 ) -> None:
-    """Run kernel(start, stop, *args) over chunks that together make up range(count).
+    """Run kernel(work, *args), which iterates over ``tasks(work)``: range(count) in some order.
 
-    ``work`` is the cost of one item in elementary operations; small loops run in the calling
-    thread. With ``room``, a number of bytes, the kernel's third argument is the address of so many
-    that are its thread's own (workspace.py). May be called from several Python threads at once,
-    and from inside a kernel, where it runs in the thread that it is called from. An exception in
-    a chunk is raised here.
+    ``work`` is the cost of one task in elementary operations; small loops run in the calling
+    thread. ``room``: bytes of memory that every thread shall have of its own (``room_of``). May be
+    called from several Python threads at once: while one has the pool, the others run theirs
+    alone.
     """
+    if not count:
+        return
     threads = get_num_threads()
     chunk = max(-(-count // (CHUNKS * threads)), -(-GRAIN // max(1, work)))
-    if threads == 1 or chunk >= count or _inside.running:
-        if count:
-            kernel(0, count, *_with_room(args, room))
-        return
-    job = _Job(kernel, count, chunk, args, room)
-    _pool.offer(job, min(threads, job.pending) - 1)
-    job.run()
-    job.done.wait()
-    if job.error is not None:
-        raise job.error
+    pool = _pool
+    if threads > 1 and chunk < count and pool.lock.acquire(blocking=False):
+        try:
+            pool.run(kernel, count, chunk, args, room, min(threads, -(-count // chunk)) - 1)
+        finally:
+            pool.lock.release()
+    else:
+        _mine.run(kernel, count, args, room)
 
 
 def set_num_threads(n: int) -> None:
@@ -66,88 +70,109 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _with_room(args: tuple, room: int | None) -> tuple:
-    return args if room is None else (workspace.address(room), *args)
+class _Alone(threading.local):
+    """How a thread runs a kernel by itself."""
 
+    def __init__(self):
+        self.box = new_box(0)
+        self.work = new_work(self.box, owner=True)
 
-class _Job:
-    """One parallel loop: whoever calls ``run`` takes chunks until none is left."""
-
-    def __init__(self, kernel: Callable, count: int, chunk: int, args: tuple, room: int | None):
-        self.kernel, self.count, self.chunk, self.args = kernel, count, chunk, args
-        self.room = room
-        self.starts = itertools.count(0, chunk)
-        self.pending = -(-count // chunk)  # chunks not yet finished
-        self.lock = threading.Lock()
-        self.done = threading.Event()
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        _inside.running = True
-        try:
-            while (start := self._take()) < self.count:
-                try:
-                    args = _with_room(self.args, self.room)
-                    self.kernel(start, min(start + self.chunk, self.count), *args)
-                except BaseException as error:  # handed to the thread that waits
-                    self.error = error
-                finally:
-                    self._finish()
-        finally:
-            _inside.running = False
-
-    def _take(self) -> int:
-        with self.lock:
-            return next(self.starts)
-
-    def _finish(self) -> None:
-        with self.lock:
-            self.pending -= 1
-            if self.pending == 0:
-                self.done.set()
+    def run(self, kernel: Callable, count: int, args, room: int | None) -> None:
+        self.box[NEXT], self.box[COUNT], self.box[CHUNK] = 0, count, count
+        if room is not None:
+            self.work["room"] = workspace.address(room)
+        kernel(self.work, *args)
 
 
 class _Pool:
-    """Daemon threads that serve one queue of jobs, made when first needed.
+    """Daemon threads that watch one box of jobs, made when first needed.
 
-    Nobody waits for a thread of the pool, only for chunks that were taken: a thread that comes
-    late finds nothing to do, and the loop is finished by those that came.
+    Nobody waits for a thread of the pool, only for tasks that were taken: a thread that comes late
+    finds nothing to do, and the kernel is finished by those that came.
     """
 
     def __init__(self):
-        self.jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self.size = 0
-        self.lock = threading.Lock()
+        self.box = new_box(_yield_address())
+        self.work = new_work(self.box, owner=True)
+        self.helpers: list[_Helper] = []
+        self.lock = threading.Lock()  # held while the box has a job
 
-    def offer(self, job: _Job, helpers: int) -> None:
-        with self.lock:
-            while self.size < helpers:
-                try:
-                    threading.Thread(target=self._serve, name="minifcn", daemon=True).start()
-                except RuntimeError:  # the interpreter is shutting down: the caller does it all
-                    break
-                self.size += 1
-        for _ in range(helpers):
-            self.jobs.put(job)
+    def run(
+        self, kernel: Callable, count: int, chunk: int, args, room: int | None, helpers: int
+    ) -> None:
+        box = self.box
+        helpers = self._make_ready(helpers, room)
+        box[NEXT], box[COUNT], box[CHUNK], box[ALLOWED] = 0, count, chunk, helpers
+        try:
+            kernel(self.work, *args)
+        finally:
+            box[ALLOWED] = 0
+            box[TICKET] += box[TICKET] % 2  # closed, even if the kernel raised
+        if box[FAILED]:
+            box[FAILED] = 0
+            raise MemoryError(f"{kernel.__name__}: another thread could not run its part")
+
+    def _make_ready(self, helpers: int, room: int | None) -> int:
+        """Helpers that are awake or will be soon, with memory for each; how many there are."""
+        if room is not None:
+            self.work["room"] = workspace.address(room)
+        while len(self.helpers) < helpers:
+            try:
+                self.helpers.append(_Helper(self.box, len(self.helpers)))
+            except RuntimeError:  # the interpreter is shutting down: the caller does it all
+                break
+        for helper in self.helpers[:helpers]:
+            helper.make_ready(room)
+        return min(helpers, len(self.helpers))
+
+
+class _Helper:
+    """A thread that serves a pool's box."""
+
+    def __init__(self, box, number: int):
+        self.box, self.number = box, number
+        self.work, self.space = new_work(box, owner=False), workspace.Space()
+        self.asleep, self.bell = False, queue.SimpleQueue()
+        serve(self.work.ctypes.data, number, 1)  # compiled by now
+        threading.Thread(target=self._serve, name="minifcn", daemon=True).start()
+
+    def make_ready(self, room: int | None) -> None:
+        """Called while the box has no job."""
+        if room is not None:
+            self.work["room"] = self.space.address(room)
+        if self.asleep:
+            self.asleep = False
+            self.bell.put(None)
 
     def _serve(self) -> None:
+        record = self.work.ctypes.data
         while True:
-            self.jobs.get().run()
+            ticket = self.box[TICKET]
+            serve(record, self.number, PATIENCE)
+            self.asleep = True
+            if self.box[TICKET] != ticket and self.asleep:  # a job came meanwhile, perhaps more do
+                self.asleep = False
+                continue
+            self.bell.get()
 
 
-class _Inside(threading.local):
-    running = False
+def _yield_address() -> int:
+    """Of the C function that lets another thread run on this core."""
+    if os.name == "nt":
+        function = ctypes.windll.kernel32.SwitchToThread
+    else:
+        function = ctypes.CDLL(None).sched_yield
+    return ctypes.cast(function, ctypes.c_void_p).value
 
 
 def _after_fork() -> None:
     """A forked child has none of its parent's threads."""
     global _pool
     _pool = _Pool()
-    _inside.running = False
 
 
 _num_threads = usable_cores()
+_mine = _Alone()
 _pool = _Pool()
-_inside = _Inside()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -21,6 +21,7 @@ from numba.extending import intrinsic, register_jitable
 from ..filters import triangle
 from .compile import kernel
 from .layout import empty, nhwc
+from .tasks import tasks
 from .threads import parallel_for
 
 Pair = tuple[int, int]
@@ -81,11 +82,11 @@ def _resampled(x, size: Pair, axes):
 
 
 @kernel()
-def _resample(start, stop, x, y, rows, row_weights, columns, column_weights):
+def _resample(work, x, y, rows, row_weights, columns, column_weights):
     """Rows of y (N, OH, OW, C) from x (N, H, W, C)."""
     (N, _, W, C), OH = x.shape, y.shape[1]
     x, y, line = x.reshape(N, -1), y.reshape(N * OH, -1), np.empty(W * C, x.dtype)
-    for task in range(start, stop):
+    for task in tasks(work):
         n, r = divmod(task, OH)
         combine(line, x[n], W * C, rows[r : r + 1], row_weights[r : r + 1])
         combine(y[task], line, C, columns, column_weights)

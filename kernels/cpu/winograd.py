@@ -28,6 +28,7 @@ import numpy as np
 from .compile import kernel
 from .layout import aligned, streams
 from .packing import pack_block, panels_of, width_of
+from .tasks import room_of, tasks
 from .threads import parallel_for
 from .tile import RELU, ROWS, STREAM, WIDE, heights, tiles
 from .transforms import FILTER, INPUT, OUTPUT, outputs, taps, tiles_of, transform
@@ -114,14 +115,14 @@ def transform_filters(w, m: int):
 
 
 @kernel()
-def _transform_filters(start, stop, form, size, w, shape, u):
+def _transform_filters(work, form, size, w, shape, u):
     """Sixteen channels of a panel a task."""
     K, C = shape
     width, item, vector = panel_width(form), itemsize(form), lanes(form) * itemsize(form)
     panels, chunks = -(-K // width), -(-C // 16)
     filters = np.empty(9 * 16 * width * item + 64, np.uint8)
     n = outputs(size) + 2
-    for task in range(start, stop):
+    for task in tasks(work):
         p, c0 = task // chunks, task % chunks * 16
         c1 = min(c0 + 16, C)
         k0 = p * width
@@ -137,8 +138,9 @@ def _transform_filters(start, stop, form, size, w, shape, u):
 
 
 @kernel()
-def _correlate(start, stop, room, parts, form, size, block, x, y, u, biases, shape, origin, flags):
+def _correlate(work, parts, form, size, block, x, y, u, biases, shape, origin, flags):
     """Blocks of tiles: see the module. x, y: address and distances of images, rows, pixels."""
+    room = room_of(work)
     N, C, H, W, K, OH, OW = shape
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
     vector = lanes(form) * item
@@ -154,7 +156,7 @@ def _correlate(start, stop, room, parts, form, size, block, x, y, u, biases, sha
         room + parts[3],
     )
     v_position, m_position, m_panel = block * v_row, block * columns * item, block * width * item
-    for task in range(start, stop):
+    for task in tasks(work):
         first = task * block
         count = min(block, all_tiles - first)
         to_positions(

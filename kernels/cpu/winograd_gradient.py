@@ -16,6 +16,7 @@ import numpy as np
 from .compile import kernel
 from .layout import aligned
 from .packing import unpack_block, width_of
+from .tasks import room_of, tasks
 from .threads import parallel_for
 from .tile import ACCUMULATE, STEPS, WIDE, heights, tiles
 from .transforms import GRADIENT, INPUT, TAP, outputs, taps, tiles_of, transform
@@ -105,8 +106,9 @@ def correlate_weights(x, gy, gw, *, origin: Pair, m: int | None = None) -> None:
 
 
 @kernel()
-def _shares(start, stop, room, form, size, sizes, x, gy, shape, origin, grid, sums):
+def _shares(work, form, size, sizes, x, gy, shape, origin, grid, sums):
     """Shares of the tiles, each with sums of its own."""
+    room = room_of(work)
     (all_tiles, shares, block, places), (H, W, C, OH, OW, K) = sizes, shape
     m = outputs(size)
     n, width, item = m + 2, panel_width(form), itemsize(form)
@@ -115,7 +117,7 @@ def _shares(start, stop, room, form, size, sizes, x, gy, shape, origin, grid, su
     v, z, patch = room + places[0], room + places[1], room + places[2]
     v_strides = v_row, block * v_row, 0, C
     z_strides = width * item, panels * block * width * item, block * width * item, width
-    for share in range(start, stop):
+    for share in tasks(work):
         begin, end = all_tiles * share // shares, all_tiles * (share + 1) // shares
         own = sums + share * n * n * panels * C * width * item
         for first in range(begin, end, block):
@@ -136,7 +138,7 @@ def _shares(start, stop, room, form, size, sizes, x, gy, shape, origin, grid, su
 
 
 @kernel()
-def _transforms(start, stop, form, size, x, gy, shape, origin, grid, some_tiles, v, z):
+def _transforms(work, form, size, x, gy, shape, origin, grid, some_tiles, v, z):
     """Some tiles a task, of a chunk."""
     (H, W, C, OH, OW, K), (first, count, chunk) = shape, some_tiles
     m = outputs(size)
@@ -144,7 +146,7 @@ def _transforms(start, stop, form, size, x, gy, shape, origin, grid, some_tiles,
     panels, v_row = -(-K // width), (C + 16) * item
     patch = np.empty(n * n * max(C, K) * item + 64, np.uint8)
     z_strides = width * item, panels * chunk * width * item, chunk * width * item, width
-    for task in range(start, stop):
+    for task in tasks(work):
         t = task * TILES
         some = first + t, min(TILES, count - t)
         to_positions(
@@ -158,13 +160,13 @@ def _transforms(start, stop, form, size, x, gy, shape, origin, grid, some_tiles,
 
 
 @kernel()
-def _products(start, stop, form, both, sums, C, panels, group, more):
+def _products(work, form, both, sums, C, panels, group, more):
     """A position and some panels a task, of a chunk."""
     (_, count, chunk), v, z = both
     width, item = panel_width(form), itemsize(form)
     v_row, groups = (C + 16) * item, -(-panels // group)
     z_strides = width * item, panels * chunk * width * item, chunk * width * item, width
-    for task in range(start, stop):
+    for task in tasks(work):
         p = task % groups * group
         _product(
             form, task // groups, (p, min(p + group, panels)), count,
@@ -194,13 +196,13 @@ def _product(
 
 
 @kernel()
-def _taps(start, stop, form, size, sums, shape, gw):
+def _taps(work, form, size, sums, shape, gw):
     """The taps of sixteen channels of a panel a task."""
     K, C = shape
     width, item, vector = panel_width(form), itemsize(form), lanes(form) * itemsize(form)
     n, panels, chunks = outputs(size) + 2, -(-K // width), -(-C // 16)
     filters = np.empty(9 * 16 * width * item + 64, np.uint8)
-    for task in range(start, stop):
+    for task in tasks(work):
         p, c0 = task // chunks, task % chunks * 16
         count = min(16, C - c0)
         row, position = count * width * item, panels * C * width * item

@@ -29,6 +29,7 @@ import numpy as np
 from .compile import kernel
 from .layout import aligned
 from .packing import pack_block, panels_of, unpack_block, width_of
+from .tasks import room_of, tasks
 from .threads import parallel_for
 from .tile import ACCUMULATE, RELU, ROWS, STEPS, WIDE, heights, tiles
 from .transforms import (
@@ -181,12 +182,12 @@ def _positions(form, what: int, size, x, origin: Pair, grid: Pair, width: int):
 
 @kernel()
 def _transform_tiles(
-    start, stop, form, what, size, x, shape, origin, grid, tiles, target, strides
+    work, form, what, size, x, shape, origin, grid, tiles, target, strides
 ):  # fmt: skip
     """Some tiles a task."""
     side = outputs(size) + taps(size) - 1 if what == INPUT else outputs(size)
     patch = np.empty(side * side * shape[2] * itemsize(form) + 64, np.uint8)
-    for task in range(start, stop):
+    for task in tasks(work):
         first = task * TILES
         some = first, min(TILES, tiles - first)
         there = target + first * strides[0]
@@ -209,8 +210,9 @@ def _transform_tiles(
 
 
 @kernel()
-def _panels(start, stop, room, places, form, size, v, w, y, biases, shape, spread, flags):
+def _panels(work, places, form, size, v, w, y, biases, shape, spread, flags):
     """Panels of filters."""
+    room = room_of(work)
     m, r = outputs(size), taps(size)
     N, C, K, OH, OW, number, down, across, block = shape
     adjoint, top, left = spread
@@ -225,7 +227,7 @@ def _panels(start, stop, room, places, form, size, v, w, y, biases, shape, sprea
     )
     position = number * width * item
     low, higher, others = heights(number, high)
-    for p in range(start, stop):
+    for p in tasks(work):
         k0 = p * width
         count = min(width, K - k0)
         for c0 in range(0, C, block):
@@ -292,15 +294,16 @@ def _panels(start, stop, room, places, form, size, v, w, y, biases, shape, sprea
 
 
 @kernel()
-def _blocks(start, stop, room, places, form, size, v, z, gw, shape):
+def _blocks(work, places, form, size, v, z, gw, shape):
     """A panel of filters and a block of channels a task."""
+    room = room_of(work)
     m, r = outputs(size), taps(size)
     C, K, number, block = shape
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
     vector, n = lanes(form) * itemsize(form), m + r - 1
     v_row, blocks = block * item, -(-C // block)
     sums, filters = room + places[0], room + places[1]
-    for task in range(start, stop):
+    for task in tasks(work):
         p, c0 = task // blocks, task % blocks * block
         depth = min(block, C - c0)
         row = depth * width * item

@@ -25,23 +25,36 @@ def carve(*sizes: int) -> tuple[tuple[int, ...], int]:
     return tuple(starts), total
 
 
-def address(size: int) -> int:
-    """The address of at least ``size`` bytes of this thread's own; what was there may be lost."""
-    if _mine.size < size:
-        size = -(-size // PAGE) * PAGE
-        _mine.memory = None  # the old piece goes before the new one comes
-        # Private, or a forked child would write into its parent's
-        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if os.name == "posix" else {}
-        memory = mmap.mmap(-1, size + PAGE, **private)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            memory.madvise(mmap.MADV_HUGEPAGE)
-        start = np.frombuffer(memory, np.uint8).ctypes.data
-        _mine.memory, _mine.size, _mine.address = memory, size, -(-start // PAGE) * PAGE
-    return _mine.address
+class Space:
+    """One piece of memory, which grows."""
+
+    def __init__(self):
+        self._memory, self._size, self._address = None, 0, 0
+
+    def address(self, size: int) -> int:
+        """The address of at least ``size`` bytes; what was there may be lost."""
+        if self._size < size:
+            size = -(-size // PAGE) * PAGE
+            self._memory = None  # the old piece goes before the new one comes
+            # Private, or a forked child would write into its parent's
+            anonymous = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS if os.name == "posix" else None
+            flags = {} if anonymous is None else {"flags": anonymous}
+            memory = mmap.mmap(-1, size + PAGE, **flags)
+            if hasattr(mmap, "MADV_HUGEPAGE"):
+                memory.madvise(mmap.MADV_HUGEPAGE)
+            start = np.frombuffer(memory, np.uint8).ctypes.data
+            self._memory, self._size, self._address = memory, size, -(-start // PAGE) * PAGE
+        return self._address
 
 
 class _Mine(threading.local):
-    memory, size, address = None, 0, 0
+    def __init__(self):
+        self.space = Space()
+
+
+def address(size: int) -> int:
+    """The address of at least ``size`` bytes of the calling thread's own."""
+    return _mine.space.address(size)
 
 
 _mine = _Mine()

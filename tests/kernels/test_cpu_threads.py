@@ -11,64 +11,107 @@ import numpy as np
 import pytest
 from minifcn.kernels import cpu, reference
 from minifcn.kernels.cpu import compile, threads, workspace
+from minifcn.kernels.cpu.compile import kernel
+from minifcn.kernels.cpu.tasks import _add, _look, room_of, tasks
 from minifcn.kernels.cpu.threads import parallel_for
 
 pytestmark = pytest.mark.usefixtures("settings")
 
 
+@kernel()
+def count(work, seen, step):
+    for task in tasks(work):
+        seen[task] += step
+
+
+@kernel()
+def meet(work, place, patience):
+    """Every task waits for all three; how many came is left at the place."""
+    for _ in tasks(work):
+        _add(place, 0, 1)
+        for _ in range(patience):
+            if _look(place, 0) == 3:
+                break
+
+
+@kernel()
+def fail(work, room, seen):
+    """Where the thread's own memory is not ``room``."""
+    if room_of(work) != room:
+        raise ValueError
+    for task in tasks(work):
+        for i in range(seen.shape[1]):
+            seen[task, i] += i
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
-def test_every_item_once(n):
+def test_every_task_once(n):
     cpu.set_num_threads(n)
-    for count in (0, 1, 2, 15, 16, 17, 1000):
+    for number in (0, 1, 2, 15, 16, 17, 1000):
         for work in (1, 100, 10**6):
-            seen = np.zeros(count, int)
+            seen = np.zeros(number, int)
+            parallel_for(count, number, seen, 3, work=work)
+            assert np.all(seen == 3), (number, work)
 
-            def visit(start, stop, step, seen=seen):
-                seen[start:stop] += step
 
-            parallel_for(visit, count, 3, work=work)
-            assert np.all(seen == 3), (count, work)
+def test_every_task_once_in_many_short_loops():
+    """Threads come and go at any moment of a loop, between two, and after a pause asleep."""
+    cpu.set_num_threads(3)
+    seen = np.zeros(24, int)
+    for i in range(20_000):
+        parallel_for(count, 24, seen, 1, work=10**9)
+        if i % 2000 == 0:
+            time.sleep(0.01)
+    assert np.all(seen == 20_000)
 
 
 def test_several_threads_take_part():
     cpu.set_num_threads(3)
-    meeting = threading.Barrier(3, timeout=30)  # passed only by three threads at a time
-    parallel_for(lambda start, stop: meeting.wait(), 3, work=10**9)
+    place = np.zeros(1, np.int64)
+    for _ in range(100):  # a thread that slept may come late
+        place[:] = 0
+        parallel_for(meet, 3, place.ctypes.data, 10**7, work=10**9)
+        if place[0] == 3 and len(threads._pool.helpers) >= 2:
+            return
+    raise AssertionError("never three threads at once")
 
 
-def test_small_loops_stay_in_the_calling_thread():
+def test_small_loops_stay_in_the_calling_thread(monkeypatch):
     cpu.set_num_threads(2)
-    seen = []
-    parallel_for(lambda start, stop: seen.append((start, stop, threading.get_ident())), 1000)
-    assert seen == [(0, 1000, threading.get_ident())]
+    monkeypatch.setattr(threads._Pool, "run", None)
+    seen = np.zeros(1000, int)
+    parallel_for(count, 1000, seen, 1)
+    assert np.all(seen == 1)
+    with pytest.raises(TypeError):
+        parallel_for(count, 1000, seen, 1, work=10**9)
+
+
+def test_who_finds_the_pool_busy_works_alone():
+    cpu.set_num_threads(2)
+    seen = np.zeros(1000, int)
+    with threads._pool.lock:
+        parallel_for(count, 1000, seen, 1, work=10**9)
+    assert np.all(seen == 1)
 
 
 def test_an_exception_is_raised_in_the_caller():
-    def fail(start, stop):
-        raise ZeroDivisionError(start)
-
+    seen = np.zeros((100, 1000), int)
     for n in (1, 4):
         cpu.set_num_threads(n)
-        with pytest.raises(ZeroDivisionError):
-            parallel_for(fail, 100, work=10**9)
-    seen = []
-    parallel_for(lambda start, stop: seen.append(stop - start), 100, work=10**9)
-    assert sum(seen) == 100  # the pool still works
+        with pytest.raises(ValueError):
+            parallel_for(fail, 100, -1, seen, work=10**9, room=100)
+    assert not seen.any()
+    mine = workspace.address(100)
 
+    def until_a_helper_came():
+        for _ in range(1000):
+            parallel_for(fail, 100, mine, seen, work=10**9, room=100)
 
-def test_a_loop_inside_a_loop():
-    cpu.set_num_threads(2)
-    seen = np.zeros((20, 30), int)
-
-    def inner(start, stop, row):
-        seen[row, start:stop] += 1
-
-    def outer(start, stop):
-        for row in range(start, stop):
-            parallel_for(inner, 30, row, work=10**9)
-
-    parallel_for(outer, 20, work=10**9)
-    assert np.all(seen == 1)
+    with pytest.raises(MemoryError, match="fail: another thread could not run its part"):
+        until_a_helper_came()
+    numbers = np.zeros(100, int)
+    parallel_for(count, 100, numbers, 1, work=10**9)
+    assert np.all(numbers == 1)  # the pool still works
 
 
 def test_number_of_threads():
@@ -215,11 +258,11 @@ rng = np.random.default_rng(0)
 x, w = rng.standard_normal((2, 16, 60, 60)), rng.standard_normal((16, 16, 3, 3))
 window = (1, 1), (1, 1), (1, 1), 1
 expected = cpu.conv2d(x, w, None, *window)
-assert threads._pool.size == 1
+assert len(threads._pool.helpers) == 1
 
 def child():
     ok = np.array_equal(cpu.conv2d(x, w, None, *window), expected)
-    ok = ok and np.array_equal(cpu.relu(x), np.maximum(x, 0)) and threads._pool.size == 1
+    ok = ok and np.array_equal(cpu.relu(x), np.maximum(x, 0)) and len(threads._pool.helpers) == 1
     os._exit(0 if ok else 1)
 
 def check():
