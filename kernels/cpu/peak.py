@@ -74,7 +74,7 @@ def peak(dtype=np.float32, seconds: float = 0.3) -> Peak:
     turns = max(1, TASK // (2 * rows * b.size))
     operations = 2 * rows * b.size * turns
     arguments = form, a.ctypes.data, b.ctypes.data, RUN, turns
-    alone = _best(lambda: _multiply_adds(0, 1, *arguments), seconds)
+    alone = _best(lambda: parallel_for(_multiply_adds, 1, *arguments), seconds)
     wall, busy = time.perf_counter(), time.process_time()
     together = _best(lambda: parallel_for(_multiply_adds, count, *arguments, work=ALWAYS), seconds)
     wall, busy = time.perf_counter() - wall, time.process_time() - busy

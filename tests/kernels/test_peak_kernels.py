@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from minifcn.kernels.cpu import get_num_threads, peak, set_num_threads
+from minifcn.kernels.cpu.threads import parallel_for
 
 BRIEF = 0.01  # seconds
 
@@ -42,14 +43,14 @@ def test_arrays_are_larger_than_the_caches_and_not_too_large(monkeypatch):
 def test_reading_writing_and_copying_reach_every_number():
     x = np.arange(3 * peak.BLOCK, dtype=np.float32) % 1000
     y, sums = np.zeros_like(x), np.zeros(3, np.float32)
-    peak._read(0, 3, x, sums)
+    parallel_for(peak._read, 3, x, sums)
     np.testing.assert_allclose(sums, x.reshape(3, -1).sum(1, dtype=np.float64), rtol=1e-3)
-    peak._copy(1, 3, x.ctypes.data, y.ctypes.data)
-    assert not y[: peak.BLOCK].any()
-    assert np.array_equal(y[peak.BLOCK :], x[peak.BLOCK :])
-    peak._write(0, 2, y, np.float32(7))
-    assert np.all(y[: 2 * peak.BLOCK] == 7)
-    assert np.array_equal(y[2 * peak.BLOCK :], x[2 * peak.BLOCK :])
+    parallel_for(peak._copy, 2, x.ctypes.data, y.ctypes.data)
+    assert np.array_equal(y[: 2 * peak.BLOCK], x[: 2 * peak.BLOCK])
+    assert not y[2 * peak.BLOCK :].any()
+    parallel_for(peak._write, 1, y, np.float32(7))
+    assert np.all(y[: peak.BLOCK] == 7)
+    assert np.array_equal(y[peak.BLOCK : 2 * peak.BLOCK], x[peak.BLOCK : 2 * peak.BLOCK])
 
 
 def test_the_best_of_at_least_two_runs(monkeypatch):
