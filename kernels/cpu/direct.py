@@ -18,7 +18,7 @@ and reads x where it lies. Around it:
 A panel is read once a strip, from the second-level cache, and the strip once a panel. Where a
 panel is itself as large as the cache (3x3x512 and above) it is better to be read once in all:
 then a task is a panel, which it packs from the weights as they are, and the strip is the whole
-map. A 1x1 window makes rows of any length; they are cut at ``FLAT`` pixels.
+map. A 1x1 window makes rows of any length; they are cut at about ``FLAT`` pixels.
 
 How the work is cut depends on shapes alone, and so does the order in which a sum is added up:
 results do not depend on the number of threads.
@@ -41,7 +41,7 @@ Pair = tuple[int, int]
 STRIP = 2**19  # bytes of input that a strip should not exceed: half of a small second-level cache
 PANEL = 3 * 2**17  # bytes of a panel that stays there beside it
 TASKS = 16  # enough tasks to keep the threads busy
-FLAT = 448  # pixels of a row where rows may be of any length
+FLAT = 448  # pixels of a row, about, where rows may be of any length
 FLOPS = 64  # floating-point operations of the micro-kernel in the time of an elementary one
 
 
@@ -70,16 +70,17 @@ def correlate(
         (H, W), padded = x.shape[2:], False
     sizes = [OH, OW, OW]  # rows, pixels of a row, pixels of the last row
     where = [[a.strides[i] for i in (0, 2, 3)] for a in (x, y)]
+    wide = last[1] - first[1]  # input pixels that a row sees
     if KH == KW == 1 and not padded and origin == (0, 0) and _is_run(x, step, y) and _is_run(y):
-        pixels = N * OH * OW
-        N, sizes = 1, [-(-pixels // FLAT), FLAT, pixels - (-(-pixels // FLAT) - 1) * FLAT]
-        if pixels < FLAT:
-            sizes[1] = pixels
+        pixels, N = N * OH * OW, 1
+        OH = -(-pixels // FLAT)
+        OH += -OH % 4 if OH > 4 else 0  # so that two and four threads have the same to do
+        wide = OW = -(-pixels // OH)
+        OH = -(-pixels // OW)
+        sizes = [OH, OW, pixels - (OH - 1) * OW]
         for strides in where:
             strides[0], strides[1] = 0, sizes[1] * strides[2]
-        OH = sizes[0]
-    row = (last[1] - first[1]) * G * C * item if sizes[1] == OW else sizes[1] * G * C * item
-    rows = max(1, (STRIP // row - (KH - 1) * dilation[0]) // step[0])
+    rows = max(1, (STRIP // (wide * G * C * item) - (KH - 1) * dilation[0]) // step[0])
     rows = OH if whole else min(rows, max(1, -(-N * OH // TASKS)))
     strips = -(-OH // rows)
 
@@ -97,7 +98,7 @@ def correlate(
     seen = (rows - 1) * step[0] + (KH - 1) * dilation[0] + 1
     past_caches = K * item % LINE == 0 and blocks == 1 and streams(y)
     places, room = carve(
-        seen * (last[1] - first[1]) * G * C * item if padded else 0,  # the strip with its border
+        seen * wide * G * C * item if padded else 0,  # the strip with its border
         sizes[1] * width * item if K % width else 0,  # a row of tiles that do not fill their panel
         KH * KW * block * width * item if whole else 0,  # a panel
     )
