@@ -24,7 +24,7 @@ ints:
                    avg_pool2d(x, kernel_size, stride, padding, dilation, output_size) -> y
                    avg_pool2d_grad(gy, input_size, kernel_size, stride, padding, dilation) -> gx
     activation.py  relu(x) -> y
-                   relu_(x) -> x, in place
+                   add_(x, y) -> x + y, in x
                    relu_grad(gy, y, out=None) -> gx
                    bias_grad(gy) -> gb
                    relu_bias_grad(gy, y, out=None) -> gx, gb

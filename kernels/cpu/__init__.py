@@ -20,7 +20,7 @@ What it reaches is measured beside PyTorch, ONNX Runtime, OpenVINO, ncnn and MNN
 and layer by layer on your machine by ``minifcn bench``.
 """
 
-from .activation import bias_grad, relu, relu_, relu_bias_grad, relu_grad
+from .activation import add_, bias_grad, relu, relu_bias_grad, relu_grad
 from .confusion import confusion_counts
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight, empty_maps
 from .loss import cross_entropy, cross_entropy_grad
@@ -38,6 +38,7 @@ keep_freed_memory()
 __all__ = [
     "adamw_step",
     "adamw_steps",
+    "add_",
     "argmax_upsampled",
     "avg_pool2d",
     "avg_pool2d_grad",
@@ -56,7 +57,6 @@ __all__ = [
     "max_pool2d",
     "max_pool2d_grad",
     "relu",
-    "relu_",
     "relu_bias_grad",
     "relu_grad",
     "set_num_threads",

@@ -1,4 +1,4 @@
-"""The rectifier, its gradient, and the gradient of the bias that a layer adds before it.
+"""The rectifier, its gradient, the gradient of the bias that a layer adds before it, and sums.
 
 These are bound by memory: every array is walked once, flat, in the order in which it lies there,
 whatever its shape. Loop nest: blocks of 1024 numbers, one a task; the numbers. What
@@ -33,13 +33,13 @@ def relu(x):
     return y
 
 
-def relu_(x):
-    """x = max(x, 0), in place; returns x."""
-    arrays = _flat(x)
+def add_(x, y):
+    """x += y, in place; returns x. Both have one shape."""
+    arrays = _flat(x, y)
     if arrays:
-        _for_blocks(_relu_here, *arrays)
-    else:  # gaps
-        x[...] = relu(x)
+        _for_blocks(_add_here, *arrays)
+    else:
+        x += y
     return x
 
 
@@ -153,12 +153,12 @@ def _relu(work, x, y):
 
 
 @kernel()
-def _relu_here(work, x):
-    zero = x.dtype.type(0)
+def _add_here(work, x, y):
     for block in tasks(work):
-        some = x[block * BLOCK :][:BLOCK]
-        for p in range(len(some)):
-            some[p] = zero if some[p] <= 0 else some[p]
+        part = slice(block * BLOCK, (block + 1) * BLOCK)
+        total, some = x[part], y[part]
+        for p in range(len(total)):
+            total[p] += some[p]
 
 
 @kernel()

@@ -1,6 +1,6 @@
 """The reference backend: NumPy, the specification that the others must agree with."""
 
-from .activation import bias_grad, relu, relu_, relu_bias_grad, relu_grad
+from .activation import add_, bias_grad, relu, relu_bias_grad, relu_grad
 from .confusion import confusion_counts
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight, empty_maps
 from .loss import cross_entropy, cross_entropy_grad
@@ -14,6 +14,7 @@ from .upsample import upsample_bilinear, upsample_bilinear_grad
 __all__ = [
     "adamw_step",
     "adamw_steps",
+    "add_",
     "argmax_upsampled",
     "avg_pool2d",
     "avg_pool2d_grad",
@@ -31,7 +32,6 @@ __all__ = [
     "max_pool2d",
     "max_pool2d_grad",
     "relu",
-    "relu_",
     "relu_bias_grad",
     "relu_grad",
     "sgd_step",

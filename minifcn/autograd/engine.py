@@ -10,8 +10,10 @@ from collections import defaultdict
 
 import numpy as np
 
-from ..backends import array_module
+from ..backends import array_module, kernels_for
 from . import hooks
+
+MANY = 2**16  # numbers from which on a kernel adds faster than the array itself
 
 
 def backward(tensor, grad=None, retain_graph: bool = False) -> None:
@@ -147,7 +149,9 @@ def _accumulate(gradients: dict, node, gx, fresh: bool) -> None:
         gradients[node] = gx, fresh
         return
     total, owned = gradients[node]
-    if owned:
+    if owned and gx.size > MANY:
+        total = kernels_for(gx).add_(total, gx)
+    elif owned:
         total += gx
     else:
         total = array_module(gx).asarray(total + gx)
