@@ -1,7 +1,8 @@
 """Many small contests in a row: minifcn against PyTorch in both layouts, one case after another.
 
 Each engine keeps its process for all cases. A case is set up, warmed up and compared in every
-process, then the turns go round; a turn repeats its operation for at least LEAST seconds.
+process, then the turns go round; a turn repeats its operation for at least LEAST seconds, and has
+done so once before the clock starts.
 """
 
 from dataclasses import dataclass

@@ -45,6 +45,9 @@ class Commands:
 
     def run(self) -> dict:
         run, calls = self.contestant.run, range(self.calls)
+        if self.calls > 1:  # a turn as short as this would measure how threads wake up
+            for _ in calls:
+                run()
         start = time.perf_counter()
         for _ in calls:
             run()

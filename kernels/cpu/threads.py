@@ -23,7 +23,7 @@ from .tasks import ALLOWED, CHUNK, COUNT, FAILED, NEXT, TICKET, new_box, new_wor
 
 GRAIN = 2**15  # elementary operations that are worth another thread, about 10 microseconds
 CHUNKS = 8  # chunks a thread: more balance the load better, fewer cost less
-PATIENCE = 40_000  # looks before a thread sleeps, 0.2 milliseconds: more than lies between layers
+PATIENCE = 200_000  # looks before a thread sleeps, a millisecond: more than lies between layers
 
 
 def parallel_for(
