@@ -27,7 +27,7 @@ from .compile import kernel
 from .layout import aligned
 from .tasks import tasks
 from .threads import get_num_threads, parallel_for, usable_cores
-from .tile import ROWS, WIDE, tiles
+from .tile import NOTHING, ROWS, WIDE, tiles
 from .vectors import itemsize, kind, line_of, move, panel_width, tile_rows
 
 RUN = 96  # steps: 14 rows of A and a panel of B are 18 KiB, with what is fetched ahead 26
@@ -132,7 +132,7 @@ def _multiply_adds(work, form, a, b, run, turns):
     for _ in tasks(work):
         tiles(
             form, ROWS, WIDE, rows, 1, a, run * item, 0, 0, 0, 0, b, 0, 0, 0,
-            run, turns, 1, line_of(c), width * item, 0, 0, 0, 0,
+            run, turns, 1, line_of(c), width * item, 0, 0, 0, NOTHING,
         )  # fmt: skip
 
 

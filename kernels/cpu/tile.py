@@ -43,7 +43,8 @@ from .vectors import Vectors, shape_of
 ROWS, STEPS = 0, 1  # forms
 WIDE, NARROW = 0, 1
 LINE = 64  # bytes of a cache line
-AHEAD = 64  # steps that a panel is fetched ahead: one from the third level is half as slow without
+NOTHING, PANEL, ADDRESS = 0, 1, 2  # what is fetched ahead
+AHEAD = 64  # steps that a panel is: from the third-level cache it would take twice as long without
 ACCUMULATE, RELU, STREAM = (
     1,
     2,
@@ -73,9 +74,10 @@ def tiles(
     as many as the kind has. Addresses and distances are in bytes, the loops' lengths at least 1.
     In the form ROWS a_run and b_run are not read: the next number, and the next row of a panel. In
     the form STEPS a_row is not read. fetch: the address of what will be read after these tiles:
-    every step asks for one more cache line of it; or the constant 0.
+    every step asks for one more cache line of it; or a constant, NOTHING, or PANEL for B itself,
+    where it is in no near cache.
     """
-    fetches = not isinstance(fetch, types.Literal)
+    fetches = fetch.literal_value if isinstance(fetch, types.Literal) else ADDRESS
     signature = types.void(kind, form, narrow, *[types.int64] * 20, fetch)
     bits, most, vectors, lanes = shape_of(kind)
     widths = [vectors, 1] if vectors > 1 else [1]
@@ -109,7 +111,7 @@ def heights(rows, most):
 
 
 def _tile_function(
-    module, rows: int, wide: int, vectors: int, bits: int, lanes: int, form: int, fetches: bool
+    module, rows: int, wide: int, vectors: int, bits: int, lanes: int, form: int, fetches: int
 ):
     """The function of the tile with this many rows, ``wide`` vectors each, once a module."""
     name = f"minifcn_tile_{'rows' if form == ROWS else 'steps'}_{bits}_{rows}x{wide}x{lanes}"
@@ -131,7 +133,7 @@ class _Tile:
     """
 
     def __init__(
-        self, function, rows: int, wide: int, turns: int, emit: Vectors, form: int, fetches: bool
+        self, function, rows: int, wide: int, turns: int, emit: Vectors, form: int, fetches: int
     ):
         self.emit, self.builder, self.form, self.fetches = emit, emit.builder, form, fetches
         self.wide, self.turns = wide, turns
@@ -193,10 +195,10 @@ class _Tile:
         """One row of B against one number of every row of A."""
         emit, (fetch, *totals) = self.emit, sums
         right = [emit.load(self._add(b, _long(v * emit.size))) for v in range(self.wide)]
-        if self.form == ROWS and self.turns == 1:
+        if self.fetches == PANEL:
             for v in range(self.wide):
                 emit.prefetch(self._add(b, _long((AHEAD * self.wide + v) * emit.size)))
-        if self.fetches:
+        if self.fetches == ADDRESS:
             emit.prefetch(fetch)
             fetch = self._add(fetch, _long(LINE))
         for r, row in enumerate(self.rows):

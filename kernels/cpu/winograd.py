@@ -30,7 +30,7 @@ from .layout import aligned, streams
 from .packing import pack_block, panels_of, width_of
 from .tasks import room_of, tasks
 from .threads import parallel_for
-from .tile import RELU, ROWS, STREAM, WIDE, heights, tiles
+from .tile import PANEL, RELU, ROWS, STREAM, WIDE, heights, tiles
 from .transforms import FILTER, INPUT, OUTPUT, outputs, taps, tiles_of, transform
 from .vectors import clear, itemsize, kind, lanes, line_of, move, panel_width, settle, tile_rows
 from .workspace import carve
@@ -177,7 +177,7 @@ def _correlate(work, parts, form, size, block, x, y, u, biases, shape, origin, f
                         tiles(
                             form, ROWS, WIDE, height, number,
                             a + t * v_row, v_row, 0, 0, 0, height * v_row, b, 0, 0, 0, C, 1, 1,
-                            c + t * width * item, width * item, height * width * item, 0, 0, 0,
+                            c + t * width * item, width * item, height * width * item, 0, 0, PANEL,
                         )  # fmt: skip
         for t in range(count):
             image, ty = divmod(first + t, down * across)

@@ -18,7 +18,7 @@ from .layout import aligned
 from .packing import unpack_block, width_of
 from .tasks import room_of, tasks
 from .threads import parallel_for
-from .tile import ACCUMULATE, STEPS, WIDE, heights, tiles
+from .tile import ACCUMULATE, NOTHING, STEPS, WIDE, heights, tiles
 from .transforms import GRADIENT, INPUT, TAP, outputs, taps, tiles_of, transform
 from .vectors import itemsize, kind, lanes, line_of, panel_width, tile_rows
 from .winograd import to_positions
@@ -191,7 +191,7 @@ def _product(
                     v + position * v_strides[1] + c * item, 0, v_strides[0], 0, 0, height * item,
                     b, z_strides[0], 0, 0, count, 1, 1,
                     target + c * width * item, width * item, height * width * item,
-                    0, ACCUMULATE if more else 0, 0,
+                    0, ACCUMULATE if more else 0, NOTHING,
                 )  # fmt: skip
 
 
