@@ -27,7 +27,7 @@ results do not depend on the number of threads.
 from math import ceil
 
 from .compile import kernel
-from .frame import copy_frame, framed, reach
+from .frame import columns_seen, copy_frame, framed, reach, rows_seen
 from .layout import LINE, streams
 from .packing import pack, pack_block, panels_of, row_of, width_of
 from .tasks import room_of, tasks
@@ -111,6 +111,7 @@ def correlate(
         (G, K, C, KH, KW, block),
         (*origin, *step, *dilation),
         (first[1], last[1]) if padded else (0, 0),
+        columns_seen(W, OW, KW, origin[1], step[1], dilation[1]) if padded else (0, 0),
         (RELU if relu else 0) | (STREAM if past_caches else 0),
         work=N * sizes[0] * sizes[1] * G * K * C * KH * KW * 2 // FLOPS // (strips_in_all * parts),
         room=room,
@@ -128,7 +129,7 @@ def _is_run(x, step: Pair = (1, 1), like=None) -> bool:
 @kernel()
 def _correlate(
     work, places, form, parts, strips, rows, whole,
-    x, y, w, packed, biases, sizes, shape, window, columns, flags,
+    x, y, w, packed, biases, sizes, shape, window, columns, seeing, flags,
 ):  # fmt: skip
     """Tasks (strip, part): see the module. x, y: address and distances of images, rows, pixels."""
     room = room_of(work)
@@ -188,22 +189,34 @@ def _correlate(
                             if c0 > 0:
                                 for q in range(pixels):
                                     move(edge + q * apart, c + q * y[3], filters * item)
-                        low, higher, others = heights(pixels, high)
-                        for height, count, q in (
-                            (low + 1, higher, 0),
-                            (low, others, higher * (low + 1)),
-                        ):
-                            if count > 0:
-                                start = a + q * SW * x_w
-                                ahead = height * SW * x_w if first and KH * KW == 1 else 0
-                                tiles(
-                                    form, ROWS, narrow, height, count,
-                                    start, SW * x_w, 0, DW * x_w, DH * x_h,
-                                    height * SW * x_w,
-                                    b, 0, depth * row * item, KW * depth * row * item,
-                                    run, inner, KH, to + q * apart, apart, height * apart,
-                                    bias, what, start + ahead,
-                                )  # fmt: skip
+                        i0, i1, seen = 0, KH, (0, pixels)
+                        if right > left:
+                            i0, i1 = rows_seen(r * SH + h0, DH, KH, H)
+                            seen = seeing if i0 < i1 else (0, 0)
+                        for q0, q1 in ((0, seen[0]), seen, (seen[1], pixels)):
+                            # Windows that see nothing of x sum over one number of its border
+                            taps = run, inner, i1 - i0
+                            skipped = i0
+                            if q0 != seen[0] or q1 != seen[1]:
+                                taps, skipped = (1, 1, 1), 0
+                            low, higher, others = heights(max(q1 - q0, 1), high)
+                            for height, count, q in (
+                                (low + 1, higher, q0),
+                                (low, others, q0 + higher * (low + 1)),
+                            ):
+                                if count > 0 and q1 > q0:
+                                    start = a + skipped * DH * x_h + q * SW * x_w
+                                    ahead = height * SW * x_w if first and KH * KW == 1 else 0
+                                    tiles(
+                                        form, ROWS, narrow, height, count,
+                                        start, SW * x_w, 0, DW * x_w, DH * x_h,
+                                        height * SW * x_w,
+                                        b + skipped * KW * depth * row * item,
+                                        0, depth * row * item, KW * depth * row * item,
+                                        taps[0], taps[1], taps[2],
+                                        to + q * apart, apart, height * apart,
+                                        bias, what, start + ahead,
+                                    )  # fmt: skip
                         if filters < row:
                             for q in range(pixels):
                                 move(c + q * y[3], edge + q * apart, filters * item)

@@ -19,6 +19,19 @@ def reach(size: Pair, output_size: Pair, window: Pair, origin: Pair, step: Pair,
     return first, last, outside
 
 
+def columns_seen(W: int, OW: int, KW: int, w0: int, SW: int, DW: int) -> Pair:
+    """The first output column whose window sees one of W input columns, and the first after it
+    that sees none."""
+    first = min(OW, max(0, -((w0 + (KW - 1) * DW) // SW)))
+    return first, max(first, min(OW, -(-(W - w0) // SW)))
+
+
+@kernel()
+def rows_seen(h, DH, KH, H):
+    """Of a window that starts at row h, the first of its rows inside H, and one past the last."""
+    return max(0, -(h // DH)), min(KH, -(-(H - h) // DH))
+
+
 def framed(form, x, first: Pair, last: Pair):
     """A copy of x from row and column ``first`` to before ``last``, with zeros outside x."""
     N, C, H, W = x.shape

@@ -24,7 +24,7 @@ depends on shapes alone.
 import numpy as np
 
 from .compile import kernel
-from .frame import copy_frame, reach
+from .frame import columns_seen, copy_frame, reach
 from .packing import row_of, unpack_block, width_of
 from .tasks import room_of, tasks
 from .threads import parallel_for
@@ -91,6 +91,7 @@ def correlate_weights(
         (G, K, C, KH, KW),
         (*origin, *step, *dilation),
         (first[1], last[1]) if padded else (0, 0),
+        columns_seen(W, OW, KW, origin[1], step[1], dilation[1]) if padded else (0, 0),
         work=max(1, N * OH * OW * G * K * C * KH * KW * 2 // FLOPS // (shares * count)),
         room=room,
     )
@@ -101,7 +102,7 @@ def correlate_weights(
 @kernel()
 def _correlate_weights(
     work, places, form, shares, blocks, groups, strips, strip, block, group,
-    x, gy, gw, sizes, shape, window, columns,
+    x, gy, gw, sizes, shape, window, columns, seeing,
 ):  # fmt: skip
     """Tasks (share, group of filters, block of channels, panels): see the module."""
     room = room_of(work)
@@ -153,8 +154,16 @@ def _correlate_weights(
                         if filters < row:
                             clear(there + q * line + filters * item, (row - filters) * item)
                 for i in range(KH):
+                    # Pixels whose windows see nothing of x add nothing
+                    ra, rb, qa, qb = r0, r1, q0, q1
+                    if right > left:
+                        top = i * DH + h0
+                        ra, rb = max(r0, -(top // SH)), min(r1, -(-(H - top) // SH))
+                        qa, qb = max(q0, seeing[0]), min(q1, seeing[1])
+                    skipped = (ra - r0) * (q1 - q0) + qa - q0
                     for j in range(turns):
                         a = source + i * DH * x_h + j * DW * x_w
+                        a += (ra - r0) * SH * x_h + (qa - q0) * SW * x_w
                         c = sums + (p - p0) * panel_sums + (i * KW + j) * depth * line
                         ahead = a
                         if OH == 1 and p == p1 - 1:
@@ -163,12 +172,15 @@ def _correlate_weights(
                             (low + 1, higher, 0),
                             (low, others, higher * (low + 1)),
                         ):
-                            if count > 0:
+                            if ra >= rb or qa >= qb:
+                                if s == first:
+                                    clear(c + z * line, count * height * line)
+                            elif count > 0:
                                 tiles(
                                     form, STEPS, narrow, height, count,
                                     a + z * item, 0, SW * x_w, 0, SH * x_h, height * item,
-                                    panel, line, 0, (q1 - q0) * line,
-                                    q1 - q0, 1, r1 - r0, c + z * line, line, height * line, 0,
+                                    panel + skipped * line, line, 0, (q1 - q0) * line,
+                                    qb - qa, 1, rb - ra, c + z * line, line, height * line, 0,
                                     ACCUMULATE if s > first else 0,
                                     ahead + z * (q1 - q0) * item,
                                 )  # fmt: skip
