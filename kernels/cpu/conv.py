@@ -75,7 +75,8 @@ def conv2d_grad_input(
     m = winograd_tile(w, gy.shape, tuple(stride), tuple(dilation))
     if m and w.shape[3] > 3:
         origin = tuple(-p for p in padding)
-        winograd_panels.correlate_input(gy, w.swapaxes(1, 2), gx, origin=origin, m=m)
+        for gy_g, w_g, gx_g in _by_group(gy, w, gx):
+            winograd_panels.correlate_input(gy_g, w_g.swapaxes(1, 2), gx_g, origin=origin, m=m)
         return gx
     rows, columns = (
         [_phase(start, s, p, d, k) for start in range(min(s, n))]
@@ -103,10 +104,12 @@ def conv2d_grad_weight(
     gw = np.empty((groups, K // groups, C // groups, *kernel_size), gy.dtype)
     x, gy, origin = _dense_channels(x), _dense_channels(gy), tuple(-p for p in padding)
     m = winograd_tile(gw, gy.shape, tuple(stride), tuple(dilation))
-    if m and _outweighs(gw, gy.shape):
-        winograd_panels.correlate_weights(x, gy, gw, origin=origin, m=m)
-    elif m:
-        winograd_gradient.correlate_weights(x, gy, gw, origin=origin)
+    if m:
+        for x_g, gw_g, gy_g in _by_group(x, gw, gy):
+            if _outweighs(gw, gy.shape):
+                winograd_panels.correlate_weights(x_g, gy_g, gw_g, origin=origin, m=m)
+            else:
+                winograd_gradient.correlate_weights(x_g, gy_g, gw_g, origin=origin)
     else:
         gradient.correlate_weights(x, gy, gw, origin=origin, step=stride, dilation=dilation)
     return gw.reshape(K, C // groups, *kernel_size)
@@ -115,14 +118,15 @@ def conv2d_grad_weight(
 def winograd_tile(w, output_shape, step: Pair, dilation: Pair) -> int:
     """The tile size of Winograd's algorithm, or 0 where it cannot run this or saves no time.
 
-    w (groups, K, C, KH, KW), all of a group; output_shape (N, K, OH, OW).
+    w (groups, K, C, KH, KW); output_shape (N, groups*K, OH, OW). Groups are convolutions of
+    their own, one after the other.
 
     Measured: with 16 channels or filters it takes half the time of direct sums, with fewer its
     transforms cost as much as its products save; and maps smaller than a few tiles leave most of a
     block empty.
     """
-    G, K, C, KH, KW = w.shape
-    if _algorithm == "direct" or G > 1 or KH != KW or KH not in TILES:
+    _, K, C, KH, KW = w.shape
+    if _algorithm == "direct" or KH != KW or KH not in TILES:
         return 0
     if step != (1, 1) or dilation != (1, 1) or not winograd.fits(w):
         return 0
@@ -161,17 +165,27 @@ def _correlate(
     if b is not None:
         b = np.ascontiguousarray(b)
     m = winograd_tile(w, y.shape, tuple(step), tuple(dilation))
-    if m and _outweighs(w, y.shape):
-        winograd_panels.correlate(x, w, y, b, origin=origin, relu=relu, m=m)
-    elif m:
-        transformed = None
-        if keep is not None:
-            transformed = remembered(keep, m, lambda: winograd.transform_filters(w, m))
+    if m:
         settings = {"origin": origin, "relu": relu, "m": m}
-        winograd.correlate(x, w, y, b, **settings, transformed=transformed)
+        for g, (x_g, w_g, y_g) in enumerate(_by_group(x, w, y)):
+            b_g = None if b is None else b[g * w.shape[1] :][: w.shape[1]]
+            if _outweighs(w, y.shape):
+                winograd_panels.correlate(x_g, w_g, y_g, b_g, **settings)
+                continue
+            transformed = None
+            if keep is not None and len(w) == 1:
+                transformed = remembered(keep, m, lambda: winograd.transform_filters(w, m))
+            winograd.correlate(x_g, w_g, y_g, b_g, **settings, transformed=transformed)
     else:
         settings = {"origin": tuple(origin), "step": tuple(step), "dilation": tuple(dilation)}
         direct.correlate(x, w, y, b, **settings, relu=relu)
+
+
+def _by_group(x, w, y):
+    """x, w and y of every group: channels of x and of y, and (1, K, C, KH, KW)."""
+    groups, K, C = w.shape[:3]
+    for g in range(groups):
+        yield x[:, g * C : (g + 1) * C], w[g : g + 1], y[:, g * K : (g + 1) * K]
 
 
 def _outweighs(w, output_shape) -> bool:

@@ -473,10 +473,11 @@ ALLOWED = [  # in whole vectors of channels: Winograd's form
     ((1, 16, 6, 5), (16, 16, 5, 5)),
     ((1, 16, 6, 6), (16, 16, 7, 7)),
 ]
-REFUSED = [  # a stride, a dilation, groups, other windows, and parts of vectors
+REFUSED = [  # a stride, a dilation, other windows, and parts of vectors, also of a group
     ((1, 16, 9, 8), (16, 16, 3, 3), ((2, 2), (1, 1), (1, 1), 1)),
     ((1, 16, 9, 8), (16, 16, 3, 3), ((1, 1), (1, 1), (1, 2), 1)),
-    ((1, 32, 9, 8), (32, 16, 3, 3), ((1, 1), (1, 1), (1, 1), 2)),
+    ((1, 32, 9, 8), (48, 16, 3, 3), ((1, 1), (1, 1), (1, 1), 2)),
+    ((1, 32, 9, 8), (32, 1, 3, 3), ((1, 1), (1, 1), (1, 1), 32)),
     ((1, 16, 9, 8), (16, 16, 3, 1), PLAIN),
     ((1, 16, 9, 8), (16, 16, 1, 1), PLAIN),
     ((1, 16, 9, 8), (16, 16, 2, 2), PLAIN),
@@ -490,6 +491,12 @@ def test_winograd_runs_where_it_is_asked_for(ran, dtype):
     for shape, weight_shape in ALLOWED:
         three(shape, weight_shape, PLAIN, dtype)
     assert ran == ["winograd"] * 3 * len(ALLOWED)
+
+
+def test_every_group_by_winograd(ran):
+    conv.set_algorithm("winograd")
+    three((1, 48, 9, 8), (48, 16, 3, 3), ((1, 1), (1, 1), (1, 1), 3))
+    assert ran == ["winograd"] * 9
 
 
 def test_direct_runs_where_it_is_asked_for(ran, dtype):
