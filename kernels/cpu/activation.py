@@ -6,10 +6,10 @@ works in place has a kernel of its own: where two arrays share memory, the compi
 instructions are not safe, and a scalar loop runs instead.
 
 The bias gradient sums over all pixels. Loop nest: parts of the map, one a task; blocks of 16
-lines; lines of whole pixels, some 512 numbers long if there are; the numbers. A block is
-summed in the array's own precision, number by number of a line, the blocks in float64. The cuts
-depend on the shape alone: the sum is the same for every number of threads. With the rectifier a
-line is made in a buffer first, so that gx may lie where gy does.
+pixels, which are summed in the array's own precision; their sums are added up in float64. The cuts
+depend on the shape alone: the sum is the same for every number of threads. Where channels are no
+whole vectors, a block has 16 lines of several pixels, some 512 numbers long, and a line is made in
+a buffer first, so that gx may lie where gy does.
 """
 
 import numpy as np
@@ -18,6 +18,17 @@ from .compile import kernel
 from .layout import channels_last, empty, is_channels_last
 from .tasks import tasks
 from .threads import parallel_for
+from .vectors import (
+    add_to,
+    add_to_doubles,
+    address_of,
+    clear,
+    itemsize,
+    kind,
+    lanes,
+    line_of,
+    rectify_and_add,
+)
 
 BLOCK = 1024
 VECTOR = 8  # numbers that one instruction handles, about: a task's cost counts instructions
@@ -138,8 +149,15 @@ def _sum_pixels(gy, y, gx, rectify: bool):
     least = LINES * max(1, WIDTH // max(1, C))  # pixels of a block
     part = least * max(1, -(-P // (PARTS * least)))
     sums = np.zeros((-(-P // part), C))
-    arrays = gy, gy_apart, y, y_apart, gx, sums
-    parallel_for(_sum_parts, len(sums), *arrays, P, part, rectify, work=part * C // VECTOR)
+    work, form = part * C // VECTOR, kind(gy.dtype)
+    if C % form.dtype[0].shape[2] == 0:
+        item = gy.itemsize
+        places = (gy.ctypes.data, gy_apart * item), (y.ctypes.data, y_apart * item)
+        places = *places, (gx.ctypes.data, C * item), sums
+        parallel_for(_sum_vectors, len(sums), form, *places, P, part, rectify, work=work)
+    else:
+        arrays = gy, gy_apart, y, y_apart, gx, sums
+        parallel_for(_sum_parts, len(sums), *arrays, P, part, rectify, work=work)
     return sums.sum(axis=0).astype(gy.dtype)
 
 
@@ -179,6 +197,26 @@ def _relu_grad_here(work, gy, y):
         some, values = gy[part], y[part]
         for p in range(len(some)):
             some[p] = some[p] if values[p] > 0 else zero
+
+
+@kernel()
+def _sum_vectors(work, form, gy, y, gx, sums, P, part, rectify):
+    """Pixels of whole vectors. gy, y, gx: address and distance of pixels."""
+    C, item = sums.shape[1], itemsize(form)
+    vectors, buffer = C // lanes(form), np.empty(C * item + 64, np.uint8)
+    total = line_of(buffer)
+    for task in tasks(work):
+        end = min((task + 1) * part, P)
+        for block in range(task * part, end, LINES):
+            clear(total, C * item)
+            for p in range(block, min(block + LINES, end)):
+                source = gy[0] + p * gy[1]
+                if rectify:
+                    target, mask = gx[0] + p * gx[1], y[0] + p * y[1]
+                    rectify_and_add(form, target, source, mask, total, vectors)
+                else:
+                    add_to(form, total, source, vectors)
+            add_to_doubles(form, address_of(sums) + task * C * 8, total, vectors)
 
 
 @kernel()

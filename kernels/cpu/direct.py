@@ -24,7 +24,9 @@ How the work is cut depends on shapes alone, and so does the order in which a su
 results do not depend on the number of threads.
 """
 
+from functools import lru_cache
 from math import ceil
+from typing import NamedTuple
 
 from .compile import kernel
 from .frame import columns_seen, copy_frame, framed, reach, rows_seen
@@ -42,6 +44,7 @@ STRIP = 2**19  # bytes of input that a strip should not exceed: half of a small 
 PANEL = 3 * 2**17  # bytes of a panel that stays there beside it
 TASKS = 16  # enough tasks to keep the threads busy
 FLAT = 448  # pixels of a row, about, where rows may be of any length
+FEW = 28  # pixels of such a row at least, where the map is so small that threads lack tasks
 FLOPS = 64  # floating-point operations of the micro-kernel in the time of an elementary one
 
 
@@ -53,77 +56,114 @@ def correlate(
     x and y have their channels next to each other in memory; all other strides are free, so that
     y may be every second pixel of a map. w may be any view. Outside x there are zeros.
     """
-    form = kind(x.dtype)
-    (N, _, H, W), (G, K, C, KH, KW), (_, _, OH, OW) = x.shape, w.shape, y.shape
     if 0 in y.shape:
         return
-    width, item = width_of(form), x.itemsize
+    form, item = kind(x.dtype), x.itemsize
+    layout = x.shape, x.strides, y.shape, y.strides
+    plan = _plan(width_of(form), item, *layout, w.shape, origin, step, dilation)
+    if plan is None:
+        sizes = x.shape[2:], y.shape[2:], w.shape[3:]
+        first, last, _ = reach(*sizes, origin, step, dilation)
+        x = framed(form, x, first, last)
+        correlate(x, w, y, bias, origin=(0, 0), step=step, dilation=dilation, relu=relu)
+        return
+    G, K = w.shape[:2]
+    packed = None if plan.whole else pack(form, w, plan.block)
+    biases = None
+    if bias is not None:
+        biases = panels_of(bias, G, K, -(-K // width_of(form)), width_of(form))
+    past_caches = K * item % LINE == 0 and plan.block == w.shape[2] and streams(y)
+    parallel_for(
+        _correlate,
+        plan.tasks,
+        *(plan.places, form, plan.parts, plan.strips, plan.rows, plan.whole),
+        (x.ctypes.data, *plan.x_steps),
+        (y.ctypes.data, *plan.y_steps),
+        (w.ctypes.data, *w.strides),
+        0 if packed is None else packed.ctypes.data,
+        0 if biases is None else biases.ctypes.data,
+        plan.sizes,
+        (*w.shape, plan.block),
+        (*origin, *step, *dilation),
+        *(plan.columns, plan.seeing),
+        (RELU if relu else 0) | (STREAM if past_caches else 0),
+        work=plan.work,
+        room=plan.room,
+    )
+
+
+class Plan(NamedTuple):
+    """How a convolution of these shapes is cut: see the module."""
+
+    whole: bool  # a task is a panel, and packs it itself
+    tasks: int
+    parts: int  # tasks of a strip, or panels
+    strips: int  # of an image
+    rows: int  # of a strip
+    block: int  # input channels of a panel's block
+    sizes: tuple  # N, H, W, rows, pixels of a row, of the last row
+    x_steps: tuple  # distances of images, rows, pixels
+    y_steps: tuple
+    columns: tuple  # input columns from, to, of a strip that is copied
+    seeing: tuple  # output columns from, to, that see any of them
+    places: tuple  # of the parts of a thread's own memory
+    room: int
+    work: int
+
+
+@lru_cache(4096)
+def _plan(width, item, x_shape, x_strides, y_shape, y_strides, w_shape, origin, step, dilation):
+    """The plan, or None where the map must first get its border: a layer's next call has it."""
+    (N, _, H, W), (G, K, C, KH, KW), (_, _, OH, OW) = x_shape, w_shape, y_shape
     panels = -(-K // width)
     panel = C * KH * KW * width * item
     blocks = -(-panel // PANEL)
     block = ceil(C / blocks / 16) * 16 if blocks > 1 else C
-
     first, last, padded = reach((H, W), (OH, OW), (KH, KW), origin, step, dilation)
     whole = panel >= PANEL and panels * G >= TASKS // 2
     if whole and padded:
-        x, origin = framed(form, x, first, last), (0, 0)
-        (H, W), padded = x.shape[2:], False
+        return None
+    columns, seeing = (0, 0), (0, 0)
+    if padded:
+        columns = first[1], last[1]
+        seeing = columns_seen(W, OW, KW, origin[1], step[1], dilation[1])
     sizes = [OH, OW, OW]  # rows, pixels of a row, pixels of the last row
-    where = [[a.strides[i] for i in (0, 2, 3)] for a in (x, y)]
+    steps = [[strides[i] for i in (0, 2, 3)] for strides in (x_strides, y_strides)]
     wide = last[1] - first[1]  # input pixels that a row sees
-    if KH == KW == 1 and not padded and origin == (0, 0) and _is_run(x, step, y) and _is_run(y):
+    flat = KH == KW == 1 and not padded and origin == (0, 0) and step == (1, 1)
+    if flat and _is_run(x_shape, x_strides) and _is_run(y_shape, y_strides):
         pixels, N = N * OH * OW, 1
-        OH = -(-pixels // FLAT)
+        few = min(-(-TASKS // (2 * G * panels)), pixels // FEW)
+        OH = max(-(-pixels // FLAT), few)
         OH += -OH % 4 if OH > 4 else 0  # so that two and four threads have the same to do
         wide = OW = -(-pixels // OH)
         OH = -(-pixels // OW)
         sizes = [OH, OW, pixels - (OH - 1) * OW]
-        for strides in where:
-            strides[0], strides[1] = 0, sizes[1] * strides[2]
+        for distances in steps:
+            distances[:2] = 0, OW * distances[2]
     rows = max(1, (STRIP // (wide * G * C * item) - (KH - 1) * dilation[0]) // step[0])
     rows = OH if whole else min(rows, max(1, -(-N * OH // TASKS)))
     strips = -(-OH // rows)
-
-    strips_in_all = 1 if whole else N * strips
-    parts = G * panels if whole else min(G * panels, -(-TASKS // strips_in_all))
-    packed = None if whole else pack(form, w, block)
-    biases = panels_of(bias, G, K, panels, width) if bias is not None else None
-    place = (
-        (x.ctypes.data, *where[0]),
-        (y.ctypes.data, *where[1]),
-        (w.ctypes.data, *w.strides),
-        0 if packed is None else packed.ctypes.data,
-        0 if biases is None else biases.ctypes.data,
-    )
+    tasks = 1 if whole else N * strips
+    parts = G * panels if whole else min(G * panels, -(-TASKS // tasks))
+    tasks *= parts
     seen = (rows - 1) * step[0] + (KH - 1) * dilation[0] + 1
-    past_caches = K * item % LINE == 0 and blocks == 1 and streams(y)
     places, room = carve(
         seen * wide * G * C * item if padded else 0,  # the strip with its border
-        sizes[1] * width * item if K % width else 0,  # a row of tiles that do not fill their panel
+        OW * width * item if K % width else 0,  # a row of tiles that do not fill their panel
         KH * KW * block * width * item if whole else 0,  # a panel
     )
-    parallel_for(
-        _correlate,
-        strips_in_all * parts,
-        *(places, form, parts, strips, rows, whole),
-        *place,
-        (N, H, W, *sizes),
-        (G, K, C, KH, KW, block),
-        (*origin, *step, *dilation),
-        (first[1], last[1]) if padded else (0, 0),
-        columns_seen(W, OW, KW, origin[1], step[1], dilation[1]) if padded else (0, 0),
-        (RELU if relu else 0) | (STREAM if past_caches else 0),
-        work=N * sizes[0] * sizes[1] * G * K * C * KH * KW * 2 // FLOPS // (strips_in_all * parts),
-        room=room,
+    work = N * OH * OW * G * K * C * KH * KW * 2 // FLOPS // tasks
+    return Plan(
+        *(whole, tasks, parts, strips, rows, block, (N, H, W, *sizes)),
+        *(tuple(steps[0]), tuple(steps[1]), columns, seeing, places, room, work),
     )
 
 
-def _is_run(x, step: Pair = (1, 1), like=None) -> bool:
+def _is_run(shape, strides) -> bool:
     """Whether all pixels of (N, C, H, W) maps lie one distance apart."""
-    N, _, H, W = x.shape
-    n, _, h, w = x.strides
-    even = (H == 1 or h == W * w) and (N == 1 or n == H * W * w)
-    return even and step == (1, 1) and (like is None or like.shape[2:] == x.shape[2:])
+    (N, _, H, W), (n, _, h, w) = shape, strides
+    return (H == 1 or h == W * w) and (N == 1 or n == H * W * w)
 
 
 @kernel()

@@ -37,7 +37,7 @@ Pair = tuple[int, int]
 SUMS = 3 * 2**17  # bytes of a task's sums
 STRIP = 2**17  # bytes of a strip: one panel of gy, and x
 CHANNELS = 512  # rows of sums in a panel, or 64 channels if more: a panel of gy is copied for them
-TASKS = 16
+TASKS = 8
 FLOPS = 64  # as in direct.py
 
 
@@ -66,8 +66,10 @@ def correlate_weights(
     panels, line = -(-K // width), KH * KW * width * item
     most = max(1, min(max(64, CHANNELS // (KH * KW)), SUMS // line))
     block = -(-C // -(-C // most))
-    group = max(1, min(panels, SUMS // (line * block)))
-    blocks, groups = -(-C // block), -(-panels // group)
+    blocks = -(-C // block)
+    wanted = -(-TASKS // (G * blocks))  # groups, so that nobody must take a share
+    group = max(1, min(panels // wanted, SUMS // (line * block)))
+    groups = -(-panels // group)
     pixels = max(16, STRIP // (width * item + block * item * step[0] * step[1]))
     strip = max(1, pixels // OW), min(OW, pixels) if OH == 1 else OW
     strips = N * -(-OH // strip[0]) * -(-OW // strip[1])

@@ -271,6 +271,48 @@ def add_to(typing, kind, target, source, count):
 
 
 @intrinsic
+def rectify_and_add(typing, kind, target, source, mask, total, count):
+    """``count`` vectors of source, 0 where those at ``mask`` are not positive, to target, and
+    added to ``total``."""
+    bits, _, _, lanes = shape_of(kind)
+
+    def generate(context, builder, signature, arguments):
+        *places, count = arguments[1:]
+        emit = Vectors(builder, bits, lanes)
+        zero = emit.constant(0.0)
+        with cgutils.for_range(builder, count) as loop:
+            offset = builder.mul(loop.index, ir.IntType(64)(emit.size))
+            target, source, mask, total = (builder.add(place, offset) for place in places)
+            passes = builder.fcmp_ordered(">", emit.load(mask), zero)
+            value = builder.select(passes, emit.load(source), zero)
+            emit.store(value, target)
+            emit.store(emit.add(emit.load(total), value), total)
+        return context.get_dummy_value()
+
+    return types.void(kind, *[types.int64] * 5), generate
+
+
+@intrinsic
+def add_to_doubles(typing, kind, target, source, count):
+    """Add ``count`` vectors of the kind to as many numbers of float64."""
+    bits, _, _, lanes = shape_of(kind)
+
+    def generate(context, builder, signature, arguments):
+        _, target, source, count = arguments
+        emit, exact = Vectors(builder, bits, lanes), Vectors(builder, 64, lanes)
+        with cgutils.for_range(builder, count) as loop:
+            long = ir.IntType(64)
+            place = builder.add(target, builder.mul(loop.index, long(exact.size)))
+            value = emit.load(builder.add(source, builder.mul(loop.index, long(emit.size))))
+            if bits < 64:
+                value = builder.fpext(value, exact.type)
+            exact.store(exact.add(exact.load(place), value), place)
+        return context.get_dummy_value()
+
+    return types.void(kind, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
 def settle(typing):
     """Wait until everything that was stored past the caches can be seen by other threads."""
 
