@@ -3,8 +3,9 @@
 The files of the kernel table are those of reference/. Behind them, in the order to read:
 
     layout.py             channels last: how maps lie in memory
-    threads.py            a thread pool; workspace.py: memory that its threads keep
     compile.py            the decorator of every kernel
+    tasks.py, threads.py  how threads share the tasks of a kernel; a pool of them
+    workspace.py          memory that each of them keeps
     isa.py, vectors.py    the vector instructions of this machine, and how kernels get at them
     tile.py               the micro-kernel: a tile of a product, from memory to registers and back
     packing.py            filters in the order in which the micro-kernel reads them

@@ -14,6 +14,9 @@ def kernel(**options):
     the kernel's own file: a kernel therefore calls compiled functions of its own file only, and
     the options are written there.
 
+    A kernel that iterates over ``tasks`` (tasks.py) raises nothing once it has asked for the
+    first: other threads may be at work on its arguments.
+
     There is no ``fastmath=True``: NaN and infinity must come through. "contract" (fused multiply
     and add) is safe everywhere, "reassoc" only where the order of a sum does not matter.
     """

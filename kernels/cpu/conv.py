@@ -131,7 +131,8 @@ def winograd_tile(w, output_shape, step: Pair, dilation: Pair) -> int:
     if step != (1, 1) or dilation != (1, 1) or not winograd.fits(w):
         return 0
     N, _, OH, OW = output_shape
-    worth = w.dtype == np.float32 and min(K, C) >= 16 and N * OH * OW >= 256
+    least = 16 if KH == 3 else 32
+    worth = w.dtype == np.float32 and min(K, C) >= least and N * OH * OW >= 256
     return TILES[KH] if worth or _algorithm == "winograd" else 0
 
 

@@ -18,7 +18,12 @@ and reads x where it lies. Around it:
 A panel is read once a strip, from the second-level cache, and the strip once a panel. Where a
 panel is itself as large as the cache (3x3x512 and above) it is better to be read once in all:
 then a task is a panel, which it packs from the weights as they are, and the strip is the whole
-map. A 1x1 window makes rows of any length; they are cut at about ``FLAT`` pixels.
+map. A 1x1 window makes rows of any length; they are cut at about ``FLAT`` pixels, and while the
+first panel is multiplied with a tile, the pixels of the next one are fetched. A last panel of at
+most 16 filters is one vector wide (tile.py, NARROW).
+
+Windows that see nothing but the border are not summed up: with a padding of 100, as the authors'
+nets have it, that is half of the first layer.
 
 How the work is cut depends on shapes alone, and so does the order in which a sum is added up:
 results do not depend on the number of threads.

@@ -16,6 +16,9 @@ its sum runs over the pixels of a strip:
                     for tile of (column, channel)       micro-kernel, added to the task's own sums
         own sums -> gw
 
+Pixels whose windows see nothing but the border add nothing and are left out. Where rows may be of
+any length (1x1 windows), the next strip is fetched while the last panel of this one is multiplied.
+
 The sums of a task stay in its second-level cache. Where there are few such tasks, several take a
 share of the strips each, and the shares are added up in order: which share a strip belongs to
 depends on shapes alone.
