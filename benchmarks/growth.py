@@ -1,5 +1,6 @@
 """How minifcn's time grows: with pixels, with the batch, with threads. Forward of one net, aligned
-padding, no peers."""
+padding, no peers. The result is written after every case: a run that is cut off keeps what it has.
+"""
 
 import statistics
 
@@ -40,17 +41,23 @@ def main() -> int:
             results.update({(side, batch, n): median for n, median in medians.items()})
         except WorkerError as error:
             notes.append(f"- {side} x {side}, batch {batch}: failed: {error}")
+        sections = _write(options, facts, results, notes, threads)
+    print("\n" + "\n\n".join(sections))
+    return int(bool(notes))
+
+
+def _write(options, facts: dict, results: dict, notes: list[str], threads: list[int]) -> list[str]:
+    """What was measured so far, as files; returns the title and the sections."""
     text = report.table(HEADER, [_row(key, results, threads) for key in results])
     title = f"Growth: {options.net}, aligned padding, forward"
     sections = [text, *(["\n".join(notes)] if notes else []), _verdict(results, threads)]
-    print("\n" + "\n\n".join([title, *sections]))
     sections.append(f"float32; medians of {options.rounds} rounds, thread counts interleaved.")
     data = [
         {"side": side, "batch": batch, "threads": n, "seconds": seconds}
         for (side, batch, n), seconds in results.items()
     ]
     report.write(options.name, title, facts, sections, {"results": data})
-    return int(bool(notes))
+    return [title, *sections]
 
 
 def _case(net, options, side: int, batch: int, threads: list[int]) -> dict[int, float]:
