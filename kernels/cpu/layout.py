@@ -13,8 +13,8 @@ import numpy as np
 from .compile import kernel
 from .tasks import tasks
 from .threads import parallel_for
+from .workspace import LINE
 
-LINE = 64  # bytes of a cache line
 STREAMED = 2**25  # bytes of a map that is written past the caches
 
 

@@ -101,8 +101,6 @@ def tasks(typing, work):
         iterator.record = record
         iterator.task = cgutils.alloca_once_value(builder, _long(0))
         iterator.end = cgutils.alloca_once_value(builder, _long(0))
-        builder.store(_long(0), iterator.task)
-        builder.store(_long(0), iterator.end)
         return iterator._getvalue()
 
     return _tasks(work), generate

@@ -39,17 +39,13 @@ from numba import types
 from numba.extending import intrinsic, register_jitable
 
 from .vectors import Vectors, shape_of
+from .workspace import LINE
 
 ROWS, STEPS = 0, 1  # forms
 WIDE, NARROW = 0, 1
-LINE = 64  # bytes of a cache line
 NOTHING, PANEL, ADDRESS = 0, 1, 2  # what is fetched ahead
 AHEAD = 64  # steps that a panel is: from the third-level cache it would take twice as long without
-ACCUMULATE, RELU, STREAM = (
-    1,
-    2,
-    4,
-)  # flags: add to what is in C; end with max(C, 0); do not cache C
+ACCUMULATE, RELU, STREAM = 1, 2, 4  # flags: add to C; end with max(C, 0); do not cache C
 
 _long, _void = ir.IntType(64), ir.VoidType()
 _ARGUMENTS = (
@@ -114,7 +110,8 @@ def _tile_function(
     module, rows: int, wide: int, vectors: int, bits: int, lanes: int, form: int, fetches: int
 ):
     """The function of the tile with this many rows, ``wide`` vectors each, once a module."""
-    name = f"minifcn_tile_{'rows' if form == ROWS else 'steps'}_{bits}_{rows}x{wide}x{lanes}"
+    what = "rows" if form == ROWS else "steps"
+    name = f"minifcn_tile_{what}_{bits}_{rows}x{wide}x{lanes}_{vectors}_{fetches}"
     if name in module.globals:
         return module.globals[name]
     function = ir.Function(module, ir.FunctionType(_void, [_long] * len(_ARGUMENTS)), name)

@@ -13,7 +13,7 @@ import threading
 import numpy as np
 
 PAGE = 2**21  # bytes of a large page
-LINE = 64  # of a cache line
+LINE = 64  # bytes of a cache line
 
 
 def carve(*sizes: int) -> tuple[tuple[int, ...], int]:
