@@ -69,7 +69,7 @@ class Joined:
 
     def __init__(self, channels):
         self.ends = list(accumulate(channels))
-        self.maps = None
+        self.maps, self.parts = None, {}
 
     def part(self, i: int):
         return partial(self._place, i)
@@ -82,7 +82,14 @@ class Joined:
             self.maps = kernels.empty_maps(whole, dtype)
         if self.maps.shape != whole or self.maps.dtype != dtype:
             return None
-        return self.maps[:, self.ends[i] - C : self.ends[i]]
+        self.parts[i] = self.maps[:, self.ends[i] - C : self.ends[i]]
+        return self.parts[i]
+
+    def hold(self, arrays) -> bool:
+        """Whether these are the parts, all of them in order."""
+        return len(arrays) == len(self.ends) and all(
+            array is self.parts.get(i) for i, array in enumerate(arrays)
+        )
 
 
 class Cat(Function):
@@ -106,26 +113,14 @@ class Cat(Function):
         return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
 
     def forward(self, *arrays):
-        if self.joined is not None and self.joined.maps is not None:
-            parts = self._parts(self.joined.maps)
-            if all(_is(part, array) for part, array in zip(parts, arrays, strict=True)):
-                return self.joined.maps
+        joined, self.joined = self.joined, None  # let go of what nobody else may need
+        if joined is not None and joined.hold(arrays):
+            return joined.maps
         return array_module(arrays[0]).concatenate(arrays, axis=self.axis)
 
     def backward(self, gy):
-        return self._parts(gy)
-
-    def _parts(self, whole) -> tuple:
-        """Views of what belongs to each input."""
         ends = list(accumulate(shape[self.axis] for shape in self.input_shapes))[:-1]
-        return tuple(array_module(whole).split(whole, ends, axis=self.axis))
-
-
-def _is(a, b) -> bool:
-    """Whether two arrays are one and the same part of memory."""
-    return all(
-        getattr(a, name) == getattr(b, name) for name in ("shape", "strides", "dtype")
-    ) and (a.__array_interface__["data"] == b.__array_interface__["data"])
+        return tuple(array_module(gy).split(gy, ends, axis=self.axis))
 
 
 def crop(x, offset, size) -> Tensor:
