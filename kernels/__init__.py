@@ -24,10 +24,14 @@ ints:
                    avg_pool2d(x, kernel_size, stride, padding, dilation, output_size) -> y
                    avg_pool2d_grad(gy, input_size, kernel_size, stride, padding, dilation) -> gx
     activation.py  relu(x) -> y
-                   add_(x, y) -> x + y, in x
                    relu_grad(gy, y, out=None) -> gx
                    bias_grad(gy) -> gb
                    relu_bias_grad(gy, y, out=None) -> gx, gb
+    arithmetic.py  add(x, y), scale(x, number), dropout(x, keep, factor), of large arrays
+                   add_(x, y) -> x + y, in x
+    softmax.py     softmax(x, axis) -> y      softmax_grad(gy, y, axis) -> gx
+                   log_softmax(x, axis) -> y      log_softmax_grad(gy, y, axis) -> gx
+    cat.py         cat(arrays, axis) -> y
     lrn.py         local_response_norm(x, size, alpha, beta, k) -> y, scale
                    local_response_norm_grad(gy, x, y, scale, size, alpha, beta) -> gx
     loss.py        cross_entropy(scores, labels, weight, ignore_index) -> losses, log_sum_exp
@@ -39,6 +43,7 @@ ints:
                        ignore_index) -> losses, log_sum_exp
                    upsample_cross_entropy_grad(x, kernel_size, stride, padding, offset, labels,
                        log_sum_exp, pixel_scale, ignore_index) -> gx
+                   argmax_classes(scores) -> best
                    argmax_upsampled(x, kernel_size, stride, padding, offset, output_size)
                        -> best
     solver.py      sgd_step(w, g, v, rate, momentum, decay), in place

@@ -1,9 +1,8 @@
-"""The rectifier, its gradient, the gradient of the bias that a layer adds before it, and sums.
+"""The rectifier, its gradient, and the gradient of the bias that a layer adds before it.
 
-These are bound by memory: every array is walked once, flat, in the order in which it lies there,
-whatever its shape. Loop nest: blocks of 1024 numbers, one a task; the numbers. What
-works in place has a kernel of its own: where two arrays share memory, the compiler's vector
-instructions are not safe, and a scalar loop runs instead.
+The rectifier and its gradient are walked flat (flat.py). What works in place has a kernel of its
+own: where two arrays share memory, the compiler's vector instructions are not safe, and a scalar
+loop runs instead.
 
 The bias gradient sums over all pixels. Loop nest: parts of the map, one a task; blocks of 16
 pixels, which are summed in the array's own precision; their sums are added up in float64. The cuts
@@ -15,6 +14,7 @@ a buffer first, so that gx may lie where gy does.
 import numpy as np
 
 from .compile import kernel
+from .flat import VECTOR, dense, empty_like, flat, for_blocks, like
 from .layout import channels_last, empty, is_channels_last
 from .tasks import tasks
 from .threads import parallel_for
@@ -30,28 +30,16 @@ from .vectors import (
     rectify_and_add,
 )
 
-BLOCK = 1024
-VECTOR = 8  # numbers that one instruction handles, about: a task's cost counts instructions
 WIDTH, LINES = 512, 16
 PARTS = 64
 
 
 def relu(x):
     """y = max(x, 0), in the memory layout of x. NaN stays."""
-    x = _dense(x)
-    y = np.empty_like(x)
-    _for_blocks(_relu, *_flat(x, y))
+    x = dense(x)
+    y, numbers = empty_like(x)
+    for_blocks(_relu, *flat(x), numbers)
     return y
-
-
-def add_(x, y):
-    """x += y, in place; returns x. Both have one shape."""
-    arrays = _flat(x, y)
-    if arrays:
-        _for_blocks(_add_here, *arrays)
-    else:
-        x += y
-    return x
 
 
 def relu_grad(gy, y, out=None):
@@ -59,12 +47,12 @@ def relu_grad(gy, y, out=None):
 
     gx has the layout of y, or is ``out``, which may be gy itself.
     """
-    if out is not None and out is gy and (arrays := _flat(gy, y)):
-        _for_blocks(_relu_grad_here, *arrays)
+    if out is not None and out is gy and (arrays := flat(gy, y)):
+        for_blocks(_relu_grad_here, *arrays)
         return gy
-    y = _dense(y)
-    gy, gx = _like(gy, y), np.empty_like(y)
-    _for_blocks(_relu_grad, *_flat(gy, y, gx))
+    y = dense(y)
+    gx, numbers = empty_like(y)
+    for_blocks(_relu_grad, *flat(y, like(gy, y)), numbers)
     if out is None:
         return gx
     out[...] = gx
@@ -89,43 +77,6 @@ def relu_bias_grad(gy, y, out=None):
         return gx, gb
     out[...] = gx
     return out, gb
-
-
-def _flat(*arrays):
-    """The arrays as one-dimensional views in the memory order of the first.
-
-    None where it has gaps or where another lies in another order.
-    """
-    first = arrays[0]
-    if all(a.flags.c_contiguous for a in arrays):
-        return [a.reshape(-1) for a in arrays]
-    order = sorted(range(first.ndim), key=lambda axis: -abs(first.strides[axis]))
-    arrays = [a.transpose(order) for a in arrays]
-    if all(a.flags.c_contiguous for a in arrays):
-        return [a.reshape(-1) for a in arrays]
-    return None
-
-
-def _for_blocks(function, *arrays) -> None:
-    parallel_for(function, -(-arrays[0].size // BLOCK), *arrays, work=BLOCK // VECTOR)
-
-
-def _dense(x):
-    """x itself, or where it has gaps a copy."""
-    if _flat(x) is not None:
-        return x
-    return channels_last(x) if x.ndim == 4 else np.ascontiguousarray(x)
-
-
-def _like(x, y):
-    """x in the layout of the dense y."""
-    if _flat(y, x) is not None:
-        return x
-    if y.ndim == 4 and is_channels_last(y):
-        return channels_last(x)
-    copy = np.empty_like(y, x.dtype)
-    copy[...] = x
-    return copy
 
 
 def _pixels(x):
@@ -162,38 +113,29 @@ def _sum_pixels(gy, y, gx, rectify: bool):
 
 
 @kernel()
-def _relu(work, x, y):
+def _relu(work, size, x, y):
     zero = x.dtype.type(0)
     for block in tasks(work):
-        some, target = x[block * BLOCK :][:BLOCK], y[block * BLOCK :][:BLOCK]
+        some, target = x[block * size :][:size], y[block * size :][:size]
         for p in range(len(some)):
             target[p] = zero if some[p] <= 0 else some[p]  # NaN comes through
 
 
 @kernel()
-def _add_here(work, x, y):
-    for block in tasks(work):
-        part = slice(block * BLOCK, (block + 1) * BLOCK)
-        total, some = x[part], y[part]
-        for p in range(len(total)):
-            total[p] += some[p]
-
-
-@kernel()
-def _relu_grad(work, gy, y, gx):
+def _relu_grad(work, size, y, gy, gx):
     zero = gy.dtype.type(0)
     for block in tasks(work):
-        part = slice(block * BLOCK, (block + 1) * BLOCK)
+        part = slice(block * size, (block + 1) * size)
         source, values, target = gy[part], y[part], gx[part]
         for p in range(len(source)):
             target[p] = source[p] if values[p] > 0 else zero
 
 
 @kernel()
-def _relu_grad_here(work, gy, y):
+def _relu_grad_here(work, size, gy, y):
     zero = gy.dtype.type(0)
     for block in tasks(work):
-        part = slice(block * BLOCK, (block + 1) * BLOCK)
+        part = slice(block * size, (block + 1) * size)
         some, values = gy[part], y[part]
         for p in range(len(some)):
             some[p] = some[p] if values[p] > 0 else zero

@@ -6,6 +6,7 @@ its neighbour to the right lie at a fixed distance, and whether a loop runs over
 window, over a row or over a column, its innermost part is the same run along the channels.
 """
 
+import ctypes
 import math
 
 import numpy as np
@@ -21,16 +22,28 @@ STREAMED = 2**25  # bytes of a map that is written past the caches
 def empty(shape: tuple[int, int, int, int], dtype) -> np.ndarray:
     """An uninitialised array of shape (N, C, H, W) with channels last in memory."""
     N, C, H, W = shape
-    return aligned((N, H, W, C), dtype).transpose(0, 3, 1, 2)
+    dtype = np.dtype(dtype)
+    buffer, start = _room(N * C * H * W * dtype.itemsize)
+    pixel = C * dtype.itemsize
+    return np.ndarray(
+        shape, dtype, buffer, start, (H * W * pixel, dtype.itemsize, W * pixel, pixel)
+    )
 
 
 def aligned(shape, dtype) -> np.ndarray:
     """An uninitialised array that starts where a cache line does: a vector is then never torn
     between two lines, which would cost two accesses."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
+    dtype = np.dtype(dtype)
+    buffer, start = _room(math.prod(shape) * dtype.itemsize)
+    return np.ndarray(shape, dtype, buffer, start)
+
+
+def _room(size: int):
+    """An array of bytes and where in it ``size`` of them start on a cache line."""
     buffer = np.empty(size + LINE, np.uint8)
-    start = -buffer.ctypes.data % LINE
-    return buffer[start : start + size].view(dtype).reshape(shape)
+    # What ``buffer.ctypes.data`` is, in a quarter of the time
+    address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+    return buffer, -address % LINE
 
 
 def is_channels_last(x) -> bool:

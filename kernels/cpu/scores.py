@@ -95,6 +95,16 @@ def upsample_cross_entropy_grad(
     return gx.reshape(N, h, w, K).transpose(0, 3, 1, 2)
 
 
+def argmax_classes(scores) -> np.ndarray:
+    """argmax over k of scores (N, K, H, W): (N, H, W) int64, the first of equal classes and the
+    first NaN, as with numpy.argmax."""
+    N, K, H, W = scores.shape
+    best = np.empty((N, H, W), np.int64)
+    arrays = nhwc(scores).reshape(-1), K, best.reshape(-1)
+    parallel_for(_best_of_tiles, -(-best.size // PIXELS), CODE, *arrays, work=K * PIXELS)
+    return best
+
+
 def argmax_upsampled(
     x, kernel_size: Pair, stride: Pair, padding: Pair, offset: Pair, output_size: Pair
 ) -> np.ndarray:
@@ -198,6 +208,35 @@ def _gradient(
 
 
 @kernel()
+def _best_class(tile, top, label):
+    """label[p]: the first k with the largest of tile[k, p]."""
+    for p in range(PIXELS):
+        top[p], label[p] = tile[0, p], 0
+    for k in range(1, len(tile)):
+        scores, this = tile[k], np.int32(k)
+        for p in range(PIXELS):
+            # not "<=" rather than ">": NaN wins; but the first of them stays
+            better = not (scores[p] <= top[p]) and top[p] == top[p]
+            top[p] = scores[p] if better else top[p]
+            label[p] = this if better else label[p]
+
+
+@kernel()
+def _best_of_tiles(work, code, scores, K, best):
+    """scores (P * K,), best (P,)."""
+    tile, top = np.empty((K, PIXELS), scores.dtype), np.empty(PIXELS, scores.dtype)
+    label = np.empty(PIXELS, np.int32)
+    tile[:] = 0
+    for task in tasks(work):
+        first = task * PIXELS
+        size = min(PIXELS, len(best) - first)
+        load_tile(tile, scores, first * K, size)
+        _best_class(tile, top, label)
+        for p in range(size):
+            best[first + p] = label[p]
+
+
+@kernel()
 def _best_classes(work, code, x, K, rows, row_weights, columns, column_weights, best):
     """Rows of best (N, H, W)."""
     _, H, W = best.shape
@@ -208,14 +247,6 @@ def _best_classes(work, code, x, K, rows, row_weights, columns, column_weights, 
         _fine_row(row, line, x[n], r, K, rows, row_weights, columns, column_weights)
         for first in range(0, W, PIXELS):
             load_tile(tile, row, first * K, PIXELS)
-            for p in range(PIXELS):
-                top[p], label[p] = tile[0, p], 0
-            for k in range(1, K):
-                scores, this = tile[k], np.int32(k)
-                for p in range(PIXELS):
-                    # not "<=" rather than ">": NaN wins; but the first of them stays
-                    better = not (scores[p] <= top[p]) and top[p] == top[p]
-                    top[p] = scores[p] if better else top[p]
-                    label[p] = this if better else label[p]
+            _best_class(tile, top, label)
             for p in range(min(PIXELS, W - first)):
                 best[n, r, first + p] = label[p]

@@ -12,13 +12,19 @@ same arguments. Between two kernels no thread needs the interpreter's lock or th
 a handover through Python costs 50 to 100 microseconds, as long as a small kernel runs.
 
 ``work`` is a thread's own record: the address of the box in which the job is described, that of
-memory of its own (workspace.py), and whether it called the kernel or helps. A box has one job at a
-time; its fields are 64-bit integers, those that threads race for on cache lines of their own:
+memory of its own (workspace.py), and its number, 0 for the one that called the kernel. A box has
+one job at a time; its fields are 64-bit integers, those that threads race for on cache lines of
+their own:
 
-    JOB         function, arguments, count, chunk, helpers allowed, what failed, how to yield
-    NEXT        the first task that nobody has taken
+    JOB         function, arguments, count, chunk, helpers allowed, what failed, how to yield,
+                number of shares
     TICKET      odd while helpers may enter, another number for every job
     INSIDE      helpers that may still use function and arguments
+    NEXT        for each share of the tasks the first one that nobody has taken
+
+Every thread has a share, a range of the tasks, and takes from it as long as there are any, then
+from the others. So the upper half of a map is made by one thread, which finds it in its own cache
+when it makes the upper half of the next map.
 
 A helper enters: INSIDE + 1, and only if TICKET is still the number that it saw may it call. The
 owner leaves: TICKET + 1, and waits until INSIDE is 0. In either order one sees the other.
@@ -34,16 +40,17 @@ from numba.extending import intrinsic, models, register_model
 from .compile import checksum_of, kernel
 
 LINE = 8  # integers of a cache line
-FUNCTION, ARGUMENTS, COUNT, CHUNK, ALLOWED, FAILED, YIELD = range(7)
-NEXT, TICKET, INSIDE = LINE, 2 * LINE, 3 * LINE
-BOX = 4 * LINE
-WORK_BOX, WORK_ROOM, WORK_OWNER = range(3)
+FUNCTION, ARGUMENTS, COUNT, CHUNK, ALLOWED, FAILED, YIELD, SHARES = range(8)
+TICKET, INSIDE, NEXT = LINE, 2 * LINE, 3 * LINE
+MOST = 64  # shares; with more threads several have the same
+BOX = NEXT + MOST * LINE
+WORK_BOX, WORK_ROOM, WORK_NUMBER = range(3)
 DATA = 4  # of the seven values that Numba passes for an array, its address
 LOOKS = 1000  # before a waiting owner lets the operating system run another thread
 
 _long, _status = ir.IntType(64), ir.IntType(32)
 # The last field says in the type of the argument which version of this file a kernel was made with
-_work = np.dtype([(name, np.int64) for name in ("box", "room", "owner", checksum_of("tasks.py"))])
+_work = np.dtype([(name, np.int64) for name in ("box", "room", "number", checksum_of("tasks.py"))])
 
 
 def new_box(yield_address: int) -> np.ndarray:
@@ -55,18 +62,26 @@ def new_box(yield_address: int) -> np.ndarray:
     return box
 
 
-def new_work(box: np.ndarray, owner: bool) -> np.ndarray:
-    """A thread's record; ``work.view(np.int64)`` are its fields."""
+def new_work(box: np.ndarray, number: int) -> np.ndarray:
+    """The record of thread ``number``; ``work.view(np.int64)`` are its fields."""
     work = np.zeros(1, _work)
-    work["box"], work["owner"] = box.ctypes.data, owner
+    work["box"], work["number"] = box.ctypes.data, number
     return work
 
 
+def describe(box: np.ndarray, count: int, chunk: int, helpers: int) -> None:
+    """A job of ``count`` tasks, which are taken in chunks, for so many helpers and the caller."""
+    shares = min(helpers + 1, MOST)
+    box[COUNT], box[CHUNK], box[SHARES], box[ALLOWED] = count, chunk, shares, helpers
+    for share in range(shares):
+        box[NEXT + share * LINE] = share * count // shares
+
+
 @kernel()
-def serve(work, number, patience):
-    """Help with every job that helper ``number`` is allowed to, until there was none for so many
-    looks. work: the address of its record."""
-    box = _get(work, WORK_BOX)
+def serve(work, patience):
+    """Help with every job that may be helped with by so many, until there was none for so many
+    looks. work: the address of the helper's record."""
+    box, number = _get(work, WORK_BOX), _get(work, WORK_NUMBER)
     last, looks = 0, 0
     while looks < patience:
         ticket = _look(box, TICKET)
@@ -75,7 +90,7 @@ def serve(work, number, patience):
             continue
         last = ticket
         _add(box, INSIDE, 1)
-        if _look(box, TICKET) == ticket and number < _get(box, ALLOWED):
+        if _look(box, TICKET) == ticket and number <= _get(box, ALLOWED):
             status = _call(_get(box, FUNCTION), _get(box, ARGUMENTS), work)
             if status != 0:
                 _add(box, FAILED, 1)
@@ -101,6 +116,8 @@ def tasks(typing, work):
         iterator.record = record
         iterator.task = cgutils.alloca_once_value(builder, _long(0))
         iterator.end = cgutils.alloca_once_value(builder, _long(0))
+        number, shares = _load(builder, record, WORK_NUMBER), _load(builder, box, SHARES)
+        iterator.share = cgutils.alloca_once_value(builder, builder.urem(number, shares))
         return iterator._getvalue()
 
     return _tasks(work), generate
@@ -130,7 +147,9 @@ class _TasksModel(models.StructModel):
     def __init__(self, manager, kind):
         number = types.EphemeralPointer(types.int64)
         super().__init__(
-            manager, kind, [("record", types.int64), ("task", number), ("end", number)]
+            manager,
+            kind,
+            [("record", types.int64), ("task", number), ("end", number), ("share", number)],
         )
 
 
@@ -142,17 +161,13 @@ def _getiter(context, builder, signature, arguments):
 @lower_builtin("iternext", _Tasks)
 @iternext_impl(RefType.UNTRACKED)
 def _iternext(context, builder, signature, arguments, result):
-    """The next task of the chunk; after its last one a new chunk; after the last chunk the end."""
+    """The next task of the chunk; after its last one a new chunk; after the last chunk of all
+    shares the end."""
     iterator = cgutils.create_struct_proxy(_tasks)(context, builder, value=arguments[0])
     box = _load(builder, iterator.record, WORK_BOX)
     used_up = builder.icmp_signed(">=", builder.load(iterator.task), builder.load(iterator.end))
     with builder.if_then(used_up, likely=False):
-        chunk, count = _load(builder, box, CHUNK), _load(builder, box, COUNT)
-        start = builder.atomic_rmw("add", _place(builder, box, NEXT), chunk, "monotonic")
-        stop = builder.add(start, chunk)
-        stop = builder.select(builder.icmp_signed("<", stop, count), stop, count)
-        builder.store(start, iterator.task)
-        builder.store(stop, iterator.end)
+        _take_chunk(builder, box, iterator)
     task = builder.load(iterator.task)
     valid = builder.icmp_signed("<", task, builder.load(iterator.end))
     result.set_valid(valid)
@@ -165,10 +180,38 @@ def _iternext(context, builder, signature, arguments, result):
             _wait_for_helpers(builder, box)
 
 
+def _take_chunk(builder, box, iterator) -> None:
+    """A chunk of the thread's share, or of the first one after it that has any left; where none
+    has, the task taken is not before the chunk's end."""
+    chunk, count, shares = (_load(builder, box, field) for field in (CHUNK, COUNT, SHARES))
+    before, loop = builder.block, builder.append_basic_block("take")
+    done = builder.append_basic_block("taken")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    tried = builder.phi(_long)
+    tried.add_incoming(_long(1), before)
+    share = builder.load(iterator.share)
+    after = builder.add(share, _long(1))
+    limit = builder.udiv(builder.mul(after, count), shares)
+    place = builder.add(box, builder.mul(share, _long(8 * LINE)))
+    start = builder.atomic_rmw("add", _place(builder, place, NEXT), chunk, "monotonic")
+    stop = builder.add(start, chunk)
+    stop = builder.select(builder.icmp_signed("<", stop, limit), stop, limit)
+    builder.store(start, iterator.task)
+    builder.store(stop, iterator.end)
+    none = builder.icmp_signed(">=", start, stop)
+    builder.store(builder.select(none, builder.urem(after, shares), share), iterator.share)
+    again = builder.and_(none, builder.icmp_signed("<", tried, shares))
+    tried.add_incoming(builder.add(tried, _long(1)), builder.block)
+    builder.cbranch(again, loop, done)
+    builder.position_at_end(done)
+
+
 def _is_helped(builder, record, box):
     """Whether this is the owner's thread, and others may help it."""
-    owner = _load(builder, record, WORK_OWNER)
-    return builder.icmp_signed(">", builder.mul(owner, _load(builder, box, ALLOWED)), _long(0))
+    owner = builder.icmp_signed("==", _load(builder, record, WORK_NUMBER), _long(0))
+    allowed = builder.icmp_signed(">", _load(builder, box, ALLOWED), _long(0))
+    return builder.and_(owner, allowed)
 
 
 def _wait_for_helpers(builder, box) -> None:

@@ -1,9 +1,9 @@
 """A thread pool for kernels that run without the GIL.
 
 ``parallel_for`` runs a kernel, whose tasks the pool's threads and the calling thread take in
-chunks, one after another (tasks.py). Tasks must not share results: then a result does not depend
-on the number of threads, bit for bit. A kernel that reduces over tasks partitions its sum by fixed
-blocks and adds the blocks in order.
+chunks, each from its own share first (tasks.py). Tasks must not share results: then a result does
+not depend on the number of threads, bit for bit. A kernel that reduces over tasks partitions its
+sum by fixed blocks and adds the blocks in order.
 
 Layer follows layer within microseconds: a thread without work looks out for more for a while
 before it sleeps, from which the operating system takes 50 microseconds to wake it.
@@ -19,10 +19,10 @@ import threading
 from collections.abc import Callable
 
 from . import workspace
-from .tasks import ALLOWED, CHUNK, COUNT, FAILED, NEXT, TICKET, new_box, new_work, serve
+from .tasks import ALLOWED, FAILED, TICKET, describe, new_box, new_work, serve
 
-GRAIN = 2**15  # elementary operations that are worth another thread, about 10 microseconds
-CHUNKS = 8  # chunks a thread: more balance the load better, fewer cost less
+GRAIN = 2**13  # elementary operations that are worth another thread, about 3 microseconds
+CHUNKS = 8  # chunks of a share: more balance the load better, fewer cost less
 PATIENCE = 200_000  # looks before a thread sleeps, a millisecond: more than lies between layers
 
 
@@ -39,7 +39,9 @@ def parallel_for(
     if not count:
         return
     threads = get_num_threads()
-    chunk = max(-(-count // (CHUNKS * threads)), -(-GRAIN // max(1, work)))
+    share = -(-count // threads)
+    chunks = min(CHUNKS, share * work // GRAIN)  # of a share
+    chunk = -(-share // chunks) if chunks else count
     pool = _pool
     if threads > 1 and chunk < count and pool.lock.acquire(blocking=False):
         try:
@@ -75,10 +77,10 @@ class _Alone(threading.local):
 
     def __init__(self):
         self.box = new_box(0)
-        self.work = new_work(self.box, owner=True)
+        self.work = new_work(self.box, 0)
 
     def run(self, kernel: Callable, count: int, args, room: int | None) -> None:
-        self.box[NEXT], self.box[COUNT], self.box[CHUNK] = 0, count, count
+        describe(self.box, count, count, 0)
         if room is not None:
             self.work["room"] = workspace.address(room)
         kernel(self.work, *args)
@@ -93,7 +95,7 @@ class _Pool:
 
     def __init__(self):
         self.box = new_box(_yield_address())
-        self.work = new_work(self.box, owner=True)
+        self.work = new_work(self.box, 0)
         self.helpers: list[_Helper] = []
         self.lock = threading.Lock()  # held while the box has a job
 
@@ -102,7 +104,7 @@ class _Pool:
     ) -> None:
         box = self.box
         helpers = self._make_ready(helpers, room)
-        box[NEXT], box[COUNT], box[CHUNK], box[ALLOWED] = 0, count, chunk, helpers
+        describe(box, count, chunk, helpers)
         try:
             kernel(self.work, *args)
         finally:
@@ -118,7 +120,7 @@ class _Pool:
             self.work["room"] = workspace.address(room)
         while len(self.helpers) < helpers:
             try:
-                self.helpers.append(_Helper(self.box, len(self.helpers)))
+                self.helpers.append(_Helper(self.box, len(self.helpers) + 1))
             except RuntimeError:  # the interpreter is shutting down: the caller does it all
                 break
         for helper in self.helpers[:helpers]:
@@ -130,10 +132,10 @@ class _Helper:
     """A thread that serves a pool's box."""
 
     def __init__(self, box, number: int):
-        self.box, self.number = box, number
-        self.work, self.space = new_work(box, owner=False), workspace.Space()
+        self.box = box
+        self.work, self.space = new_work(box, number), workspace.Space()
         self.asleep, self.bell = False, queue.SimpleQueue()
-        serve(self.work.ctypes.data, number, 1)  # compiled by now
+        serve(self.work.ctypes.data, 1)  # compiled by now
         threading.Thread(target=self._serve, name="minifcn", daemon=True).start()
 
     def make_ready(self, room: int | None) -> None:
@@ -148,7 +150,7 @@ class _Helper:
         record = self.work.ctypes.data
         while True:
             ticket = self.box[TICKET]
-            serve(record, self.number, PATIENCE)
+            serve(record, PATIENCE)
             self.asleep = True
             if self.box[TICKET] != ticket and self.asleep:  # a job came meanwhile, perhaps more do
                 self.asleep = False

@@ -8,12 +8,6 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-def add_(x, y):
-    """x += y, in place; returns x. Both have one shape."""
-    x += y
-    return x
-
-
 def relu_grad(gy, y, out=None):
     """gx = gy where y > 0, else 0: at the kink itself the gradient is 0. ``out``, such as gy
     itself, is filled and returned."""

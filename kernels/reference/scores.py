@@ -53,6 +53,11 @@ def upsample_cross_entropy_grad(
     return upsample_bilinear_grad(gscores, x.shape[2:], *window)
 
 
+def argmax_classes(scores):
+    """argmax over k of scores (N, K, H, W): (N, H, W) int64, the first of equal classes."""
+    return scores.argmax(axis=1)
+
+
 def argmax_upsampled(
     x, kernel_size: Pair, stride: Pair, padding: Pair, offset: Pair, output_size: Pair
 ):
@@ -61,7 +66,7 @@ def argmax_upsampled(
     output_size (H, W); returns (N, H, W) int64, the first of equal classes.
     """
     scores = upsample_bilinear(x, kernel_size, stride, _sum(padding, offset), output_size)
-    return scores.argmax(axis=1)
+    return argmax_classes(scores)
 
 
 def _sum(padding: Pair, offset: Pair) -> Pair:

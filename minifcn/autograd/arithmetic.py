@@ -9,6 +9,23 @@ from ..backends import array_module, kernels_for
 from .function import Function
 from .tensor import Tensor, as_tensor
 
+MANY = 2**15  # numbers from which on a kernel is faster than the array's own arithmetic
+
+
+def sum_of(a, b):
+    """a + b, of large arrays by a kernel."""
+    if a.size > MANY and a.shape == b.shape and a.dtype == b.dtype and a.dtype.char in "fd":
+        return kernels_for(a).add(a, b)
+    return a + b
+
+
+def product_of(a, b):
+    """a * b, of a large array and a number by a kernel."""
+    many, number = (b, a) if a.ndim == 0 else (a, b)
+    if many.size > MANY and number.ndim == 0 and a.dtype == b.dtype and a.dtype.char in "fd":
+        return kernels_for(many).scale(many, number)
+    return a * b
+
 
 def unbroadcast(g, shape: tuple[int, ...]):
     """Sum a gradient over the axes along which an input of this shape was repeated."""
@@ -24,6 +41,8 @@ class Elementwise(Function):
     """An operation whose inputs broadcast against each other."""
 
     def infer_shape(self, *shapes):
+        if all(shape == shapes[0] for shape in shapes):
+            return shapes[0]
         try:
             return np.broadcast_shapes(*shapes)
         except ValueError:
@@ -44,7 +63,7 @@ class Add(Elementwise):
     """y = a + b."""
 
     def forward(self, a, b):
-        return a + b
+        return sum_of(a, b)
 
     def elementwise_backward(self, gy):
         return gy, gy
@@ -65,11 +84,11 @@ class Mul(Elementwise):
 
     def forward(self, a, b):
         self.save(a if self.needs_input_grad[1] else None, b if self.needs_input_grad[0] else None)
-        return a * b
+        return product_of(a, b)
 
     def elementwise_backward(self, gy):
         a, b = self.saved
-        return None if b is None else gy * b, None if a is None else gy * a
+        return None if b is None else product_of(gy, b), None if a is None else product_of(gy, a)
 
 
 class Div(Elementwise):

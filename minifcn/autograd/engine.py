@@ -12,8 +12,7 @@ import numpy as np
 
 from ..backends import array_module, kernels_for
 from . import hooks
-
-MANY = 2**16  # numbers from which on a kernel adds faster than the array itself
+from .arithmetic import MANY, sum_of
 
 
 def backward(tensor, grad=None, retain_graph: bool = False) -> None:
@@ -154,7 +153,7 @@ def _accumulate(gradients: dict, node, gx, fresh: bool) -> None:
     elif owned:
         total += gx
     else:
-        total = array_module(gx).asarray(total + gx)
+        total = array_module(gx).asarray(sum_of(total, gx))
     gradients[node] = total, True
 
 

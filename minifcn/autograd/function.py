@@ -63,22 +63,24 @@ class Function:
     def __call__(self, *inputs) -> Tensor:
         if self.input_shapes:
             raise RuntimeError(f"{type(self).__name__}: make a new one for every application")
-        inputs = tuple(as_tensor(x) for x in inputs)
+        inputs = tuple([x if isinstance(x, Tensor) else as_tensor(x) for x in inputs])
+        arrays = [x.data for x in inputs]
         watchers = hooks.active()
-        recording = mode.is_recording() and any(x.requires_grad for x in inputs)
-        self.needs_input_grad = tuple(recording and x.requires_grad for x in inputs)
-        self.input_shapes = tuple(x.shape for x in inputs)
+        wanted = tuple([x.requires_grad for x in inputs])
+        recording = True in wanted and mode.is_recording()
+        self.needs_input_grad = wanted if recording else (False,) * len(inputs)
+        self.input_shapes = tuple([a.shape for a in arrays])
         for hook in watchers:
             hook.forward_begin(self, inputs)
         shape = self.infer_shape(*self.input_shapes)
         if mode.is_shapes_only():
-            data = np.broadcast_to(np.zeros((), np.result_type(*(x.dtype for x in inputs))), shape)
+            data = np.broadcast_to(np.zeros((), np.result_type(*(a.dtype for a in arrays))), shape)
         else:
-            data = self.forward(*(x.data for x in inputs))
+            data = self.forward(*arrays)
         output = Tensor(data)
-        self._check_dtypes(inputs, output)
+        self._check_dtypes(arrays, output.data)
         if recording:
-            self.edges = tuple(x.edge() for x in inputs)
+            self.edges = tuple([x.edge() for x in inputs])
             output.requires_grad, output.function = True, self
         for hook in watchers:
             hook.forward_end(self, inputs, output)
@@ -86,6 +88,9 @@ class Function:
 
     def _check_dtypes(self, inputs, output) -> None:
         """Raises TypeError where a floating-point input was widened, as mixed dtypes do."""
+        dtype = output.dtype
+        if all(x.dtype is dtype for x in inputs):  # NumPy has one object for each
+            return
         floats = {x.dtype for x in (*inputs, output) if x.dtype.kind == "f"}
         if len(floats) > 1:
             given = ", ".join(str(x.dtype) for x in inputs)

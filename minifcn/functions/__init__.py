@@ -12,13 +12,14 @@ from .linear import linear
 from .loss import cross_entropy
 from .lrn import local_response_norm
 from .pool import avg_pool2d, max_pool2d
-from .scores import argmax_upsampled, upsample_cross_entropy
+from .scores import argmax_classes, argmax_upsampled, upsample_cross_entropy
 from .spatial import Joined, cat, crop, pad
 from .upsample import bilinear_filter, upsample_bilinear
 
 __all__ = [
     "Joined",
     "add",
+    "argmax_classes",
     "argmax_upsampled",
     "avg_pool2d",
     "bilinear_filter",

@@ -76,7 +76,7 @@ class Dropout(Function):
         return np.moveaxis(keep, -1, 1) if len(shape) > 2 else keep
 
     def _apply(self, x, keep):
-        return x * (keep * x.dtype.type(1 / (1 - self.p)))
+        return kernels_for(x).dropout(x, keep, 1 / (1 - self.p))
 
 
 class Softmax(Function):
@@ -90,14 +90,13 @@ class Softmax(Function):
 
     def forward(self, x):
         same_dtype("softmax", x=x)
-        e = array_module(x).exp(x - x.max(axis=self.axis, keepdims=True))
-        y = e / e.sum(axis=self.axis, keepdims=True)
+        y = kernels_for(x).softmax(x, self.axis)
         self.save(y)
         return y
 
     def backward(self, gy):
         (y,) = self.saved
-        return y * (gy - (gy * y).sum(axis=self.axis, keepdims=True))
+        return kernels_for(gy).softmax_grad(gy, y, self.axis)
 
 
 class LogSoftmax(Function):
@@ -111,15 +110,13 @@ class LogSoftmax(Function):
 
     def forward(self, x):
         same_dtype("log_softmax", x=x)
-        xp = array_module(x)
-        x = x - x.max(axis=self.axis, keepdims=True)
-        y = x - xp.log(xp.exp(x).sum(axis=self.axis, keepdims=True))
+        y = kernels_for(x).log_softmax(x, self.axis)
         self.save(y)
         return y
 
     def backward(self, gy):
         (y,) = self.saved
-        return gy - array_module(y).exp(y) * gy.sum(axis=self.axis, keepdims=True)
+        return kernels_for(gy).log_softmax_grad(gy, y, self.axis)
 
 
 def relu(x) -> Tensor:
@@ -161,4 +158,6 @@ def log_softmax(x, axis: int = 1) -> Tensor:
 def _with_axis(shape, axis: int, who: str):
     if not -len(shape) <= axis < len(shape):
         raise ValueError(f"{who}: axis {axis} does not exist in shape {shape}")
+    if shape[axis] == 0:
+        raise ValueError(f"{who}: there is nothing along axis {axis} of shape {shape}")
     return shape

@@ -6,7 +6,7 @@ K numbers for every pixel of the photograph, need not be stored, nor their gradi
 
 from ..autograd import Tensor, as_tensor
 from ..backends import kernels_for
-from ._arguments import same_dtype
+from ._arguments import image_shape, same_dtype
 from .loss import PixelLoss, check_labels
 from .spatial import Crop
 from .upsample import UpsampleBilinear
@@ -71,6 +71,18 @@ def upsample_cross_entropy(
     """
     upsampling = UpsampleBilinear(factor, kernel_size, padding, output_padding)
     return UpsampleCrossEntropy(upsampling, offset, labels, weight, ignore_index, reduction)(x)
+
+
+def argmax_classes(scores):
+    """The label map of scores (N, K, H, W): at every pixel the class with the highest score.
+
+    Returns a plain array (N, H, W) of int64, the first of equal classes. Raises ValueError for
+    scores of another shape and TypeError for integers.
+    """
+    scores = as_tensor(scores).data
+    same_dtype("argmax_classes", scores=scores)
+    image_shape(scores.shape, "argmax_classes", "scores")
+    return kernels_for(scores).argmax_classes(scores)
 
 
 def argmax_upsampled(x, size, factor, kernel_size=None, padding=None, output_padding=0, offset=0):

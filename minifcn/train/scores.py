@@ -32,7 +32,7 @@ def label_maps(model, images) -> np.ndarray:
     ending = _ending(model)
     with no_grad():
         if ending is None:
-            return model(images).data.argmax(axis=1)
+            return F.argmax_classes(model(images))
         coarse, *ending = ending
         return F.argmax_upsampled(model(images, until=coarse), images.shape[2:], *ending)
 

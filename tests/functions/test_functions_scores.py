@@ -111,3 +111,9 @@ def test_wrong_calls():
         F.argmax_upsampled(x, SIZE, **UP, offset=(8, 5))
     with pytest.raises(TypeError, match=r"argmax_upsampled: .* got x int64"):
         F.argmax_upsampled(labels[:, None], SIZE, **UP)
+    with pytest.raises(TypeError, match=r"argmax_classes: .* got scores int64"):
+        F.argmax_classes(labels[:, None])
+    with pytest.raises(ValueError, match=r"argmax_classes: scores must be \(N, C, H, W\)"):
+        F.argmax_classes(x[0])
+    with pytest.raises(ValueError, match="argmax_classes: scores is empty"):
+        F.argmax_classes(x[:, :0])

@@ -12,7 +12,18 @@ import pytest
 from minifcn.kernels import cpu, reference
 from minifcn.kernels.cpu import compile, threads, workspace
 from minifcn.kernels.cpu.compile import kernel
-from minifcn.kernels.cpu.tasks import _add, _look, room_of, tasks
+from minifcn.kernels.cpu.tasks import (
+    ALLOWED,
+    MOST,
+    SHARES,
+    _add,
+    _look,
+    describe,
+    new_box,
+    new_work,
+    room_of,
+    tasks,
+)
 from minifcn.kernels.cpu.threads import parallel_for
 
 pytestmark = pytest.mark.usefixtures("settings")
@@ -44,6 +55,13 @@ def fail(work, room, seen):
             seen[task, i] += i
 
 
+@kernel()
+def take(work, order):
+    """The tasks in the order in which they came."""
+    for i, task in enumerate(tasks(work)):
+        order[i] = task
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
 def test_every_task_once(n):
     cpu.set_num_threads(n)
@@ -63,6 +81,29 @@ def test_every_task_once_in_many_short_loops():
         if i % 2000 == 0:
             time.sleep(0.01)
     assert np.all(seen == 20_000)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 10])
+def test_own_share_first(number):
+    """A thread without company takes its own third of the tasks, then the others' in turn."""
+    box = new_box(0)
+    describe(box, 100, 7, 2)
+    box[ALLOWED] = 0
+    work, order = new_work(box, number), np.full(100, -1)
+    take(work, order)
+    first = [0, 33, 66][number % 3]
+    assert order.tolist() == [*range(first, 100), *range(first)]
+
+
+def test_more_threads_than_shares():
+    box = new_box(0)
+    describe(box, 1000, 1, 99)
+    assert box[SHARES] == MOST
+    box[ALLOWED] = 0
+    order = np.full(1000, -1)
+    take(new_work(box, 70), order)
+    assert order[0] == 6 * 1000 // 64
+    assert sorted(order) == list(range(1000))
 
 
 def test_several_threads_take_part():

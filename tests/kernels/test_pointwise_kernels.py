@@ -1,7 +1,5 @@
 """The rectifier, local response normalisation and the parameter updates."""
 
-from itertools import product
-
 import numpy as np
 import pytest
 from geometries import array, channels_last, check_adjoint, check_close, distinct, inner
@@ -34,21 +32,6 @@ def test_relu_gradient_is_the_derivative(backend):
     ahead, behind = backend.relu(x + h * direction), backend.relu(x - h * direction)
     slope = inner(gy, ahead - behind) / (2 * h)
     assert abs(slope - inner(backend.relu_grad(gy, backend.relu(x)), direction)) < 1e-9
-
-
-def test_addition_in_place(backend, dtype):
-    """In the layout of either, or of neither, and where there are gaps."""
-    rng = np.random.default_rng(9)
-    for last, other in product((False, True), repeat=2):
-        x, y = array(rng, (2, 33, 41, 7), dtype, last), array(rng, (2, 33, 41, 7), dtype, other)
-        for a, b in ((x, y), (x[:, :-1:2], y[:, 1::2]), (x[0, 0, 0], y[1, 0, 0])):
-            a = a.copy(order="K")
-            expected = a + b
-            assert backend.add_(a, b) is a
-            assert np.array_equal(a, expected)
-    whole = np.zeros((4, 6), dtype)
-    backend.add_(whole[:, 1:3], np.ones((4, 2), dtype))
-    assert whole.sum() == whole[:, 1:3].sum() == 8
 
 
 def test_relu_gradient_into_an_array(backend, dtype):
@@ -139,7 +122,7 @@ def test_pointwise_does_not_depend_on_the_number_of_threads(dtype, each_thread_c
         y, scale = cpu.local_response_norm(x, 5, 0.1, 0.75, 1.0)
         gx = cpu.local_response_norm_grad(gy, x, y, scale, 5, 0.1, 0.75)
         out = cpu.relu_grad(gy, x, out=gy.copy(order="K"))
-        relus = cpu.relu(x), cpu.add_(gy.copy(order="K"), x), cpu.relu_grad(gy, x), out
+        relus = cpu.relu(x), cpu.relu_grad(gy, x), out
         return y, scale, gx, *relus, cpu.bias_grad(gy), *cpu.relu_bias_grad(gy, x)
 
     expected, *others = (run() for _ in each_thread_count)

@@ -101,6 +101,10 @@ def test_label_map_of_equal_scores(backend, dtype):
     x = rng.integers(0, 3, (2, 11, 13, 70)).astype(dtype)
     best = backend.argmax_upsampled(x, *SAME, (0, 0), (13, 70))
     assert np.array_equal(best, x.argmax(axis=1))
+    for scores in (x, channels_last(x), x[:, :1], x[:1, :3, ::2, 1::3]):
+        best = backend.argmax_classes(scores)
+        assert best.dtype == np.int64
+        assert np.array_equal(best, scores.argmax(axis=1))
     best = backend.argmax_upsampled(x, *SAME, (2, 3), (9, 66))
     assert np.array_equal(best, x.argmax(axis=1)[:, 2:11, 3:69])
 
@@ -112,6 +116,7 @@ def test_label_map_of_nan(dtype):
     x[rng.random(x.shape) < 0.05] = np.nan
     best = cpu.argmax_upsampled(x, *SAME, (0, 0), (13, 70))
     assert np.array_equal(best, x.argmax(axis=1))
+    assert np.array_equal(cpu.argmax_classes(x), x.argmax(axis=1))
 
 
 def test_ignored_pixels(backend, dtype):
@@ -139,7 +144,8 @@ def test_any_strides_and_any_number_of_threads(K, dtype):
     def everything(x):
         losses, lse = cpu.upsample_cross_entropy(x, *window, offset, labels, None, 1)
         gx = cpu.upsample_cross_entropy_grad(x, *window, offset, labels, lse, scale, 1)
-        return losses, lse, gx, cpu.argmax_upsampled(x, *window, offset, labels.shape[1:])
+        best = cpu.argmax_upsampled(x, *window, offset, labels.shape[1:]), cpu.argmax_classes(x)
+        return losses, lse, gx, *best
 
     before = cpu.get_num_threads()
     try:

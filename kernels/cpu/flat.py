@@ -1,0 +1,72 @@
+"""Arrays as runs of numbers in the order in which they lie in memory, whatever their shape.
+
+What acts on every number alike is bound by memory: each array is walked once, from its first
+number to its last, in blocks that are the tasks of threads.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .layout import aligned, channels_last, is_channels_last
+from .threads import parallel_for
+
+BLOCK = 1024  # numbers of a task
+VECTOR = 8  # numbers that one instruction handles, about: a task's cost counts instructions
+
+
+def flat(*arrays):
+    """The arrays as one-dimensional views in the memory order of the first.
+
+    None where it has gaps or where another lies in another order.
+    """
+    first = arrays[0]
+    if not all(a.flags.c_contiguous for a in arrays):
+        order, _, _ = _order(first.shape, first.strides)
+        arrays = [a.transpose(order) for a in arrays]
+        if not all(a.flags.c_contiguous for a in arrays):
+            return None
+    return [a.reshape(-1) for a in arrays]
+
+
+def empty_like(x):
+    """An array in the layout of the dense x that starts where a cache line does, and its numbers
+    as one run."""
+    numbers = aligned((x.size,), x.dtype)
+    if x.flags.c_contiguous:
+        return numbers.reshape(x.shape), numbers
+    _, shape, back = _order(x.shape, x.strides)
+    return numbers.reshape(shape).transpose(back), numbers
+
+
+def for_blocks(function, *arguments) -> None:
+    """function(work, BLOCK, *arguments) by all threads; the first argument is a flat array."""
+    tasks = -(-arguments[0].size // BLOCK)
+    parallel_for(function, tasks, BLOCK, *arguments, work=BLOCK // VECTOR)
+
+
+def dense(x):
+    """x itself, or where it has gaps a copy."""
+    if flat(x) is not None:
+        return x
+    return channels_last(x) if x.ndim == 4 else np.ascontiguousarray(x)
+
+
+def like(x, y):
+    """x in the layout of the dense y."""
+    if flat(y, x) is not None:
+        return x
+    if y.ndim == 4 and is_channels_last(y):
+        return channels_last(x)
+    copy, _ = empty_like(y)
+    copy[...] = x
+    return copy
+
+
+@lru_cache(4096)
+def _order(shape, strides):
+    """The axes from the one with the longest steps to the one with the shortest, their lengths,
+    and the axes back in the order of the shape."""
+    axes = range(len(shape))
+    order = sorted(axes, key=lambda axis: -abs(strides[axis]))
+    return order, [shape[axis] for axis in order], sorted(axes, key=order.__getitem__)

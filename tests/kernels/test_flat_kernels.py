@@ -1,0 +1,123 @@
+"""Sums, products and masks of arrays in every order in memory, and arrays side by side."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from geometries import array, channels_last
+from minifcn.kernels import cpu, reference
+from minifcn.kernels.cpu import flat, layout
+
+SHAPES = [(), (1,), (7,), (100_003,), (3, 5), (2, 33, 41, 7), (1, 21, 70, 70), (0, 4)]
+
+
+def test_exact(backend, dtype):
+    x, y = np.array([[1, -2, np.nan]], dtype), np.array([[10, np.inf, 3]], dtype)
+    total = backend.add(x, y)
+    assert total.dtype == dtype
+    assert np.array_equal(total, [[11, np.inf, np.nan]], equal_nan=True)
+    scaled = backend.scale(x, 0.5)
+    assert scaled.dtype == dtype
+    assert np.array_equal(scaled, [[0.5, -1, np.nan]], equal_nan=True)
+    kept = backend.dropout(x, np.array([[True, True, False]]), 4)
+    assert kept.dtype == dtype
+    assert np.array_equal(kept, [[4, -8, 0]])
+    assert backend.add_(x, y) is x
+    assert np.array_equal(x, total, equal_nan=True)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_agrees_with_reference(shape, dtype):
+    """To the bit, whatever the orders of the two, and with the order of the first."""
+    rng = np.random.default_rng(1)
+    a, b, keep = array(rng, shape, dtype), array(rng, shape, dtype), rng.random(shape) < 0.4
+    for x, y in product(_orders(a), _orders(b)):
+        total = cpu.add(x, y)
+        assert np.array_equal(total, reference.add(a, b))
+        assert np.array_equal(cpu.scale(x, 0.3), reference.scale(a, 0.3))
+        for mask in _orders(keep):
+            expected = reference.dropout(a, keep, 1 / 0.7)
+            assert np.array_equal(cpu.dropout(x, mask, 1 / 0.7), expected)
+        before = x.copy(order="K")
+        assert cpu.add_(before, y) is before
+        assert np.array_equal(before, total)
+
+
+def test_results_lie_as_their_arguments_do(dtype):
+    x = array(np.random.default_rng(2), (2, 3, 5, 7), dtype)
+    for laid in _orders(x):
+        for y in (cpu.add(laid, laid), cpu.scale(laid, 3), cpu.relu(laid)):
+            assert y.strides == laid.strides
+            assert y.ctypes.data % 64 == 0
+        empty, numbers = flat.empty_like(laid)
+        numbers[:] = np.arange(x.size)
+        assert empty.strides == laid.strides
+        assert np.array_equal(flat.flat(empty)[0], numbers)
+
+
+def test_in_place_among_gaps(backend, dtype):
+    rng = np.random.default_rng(3)
+    x, y = array(rng, (2, 33, 41, 7), dtype), array(rng, (2, 33, 41, 7), dtype, True)
+    for a, b in ((x[:, :-1:2], y[:, 1::2]), (x[0, 0, 0], y[1, 0, 0])):
+        expected, kept = a + b, a.copy()
+        assert backend.add_(kept, b) is kept
+        assert np.array_equal(kept, expected)
+        assert np.array_equal(backend.add(a, b), expected)
+        assert np.array_equal(backend.scale(b, 2), 2 * b)
+    whole = np.zeros((4, 6), dtype)
+    backend.add_(whole[:, 1:3], np.ones((4, 2), dtype))
+    assert whole.sum() == whole[:, 1:3].sum() == 8
+
+
+def test_side_by_side_exact(backend, dtype):
+    a, b = np.array([[1, 2]], dtype), np.array([[3, 4], [5, 6]], dtype)
+    assert backend.cat([a, b], 0).tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert backend.cat([a.T, b], -1).tolist() == [[1, 3, 4], [2, 5, 6]]
+    maps = [np.full((1, C, 1, 2), C, dtype) for C in (1, 3, 2)]
+    y = backend.cat([channels_last(m) for m in maps], 1)
+    assert y.dtype == dtype
+    assert y[0, :, 0, 1].tolist() == [1, 3, 3, 3, 2, 2]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -3])
+def test_side_by_side(axis, dtype):
+    """Parts that lie channels last, or not, or among other channels, or are empty."""
+    rng = np.random.default_rng(4)
+    for count in (1, 2, 5):
+        for _ in range(10):
+            shape = [int(n) for n in rng.integers(1, 7, 4)]
+            parts = []
+            for _ in range(count):
+                shape[axis] = int(rng.integers(0, 9))
+                wide = array(rng, (shape[0], shape[1] + 5, *shape[2:]), dtype, True)
+                choices = array(rng, shape, dtype), array(rng, shape, dtype, True)
+                parts.append((*choices, wide[:, 2 : 2 + shape[1]])[int(rng.integers(3))])
+            y = cpu.cat(parts, axis)
+            assert y.dtype == dtype
+            assert np.array_equal(y, np.concatenate(parts, axis))
+    if axis in (1, -3):
+        y = cpu.cat([channels_last(p) for p in parts], axis)
+        assert layout.is_channels_last(y)
+        assert y.ctypes.data % 64 == 0
+
+
+def test_does_not_depend_on_the_number_of_threads(dtype, each_thread_count):
+    rng = np.random.default_rng(5)
+    x, y = (array(rng, (2, 24, 71, 83), dtype, True) for _ in range(2))
+
+    def run():
+        return cpu.add(x, y), cpu.scale(x, 0.1), cpu.dropout(x, y > 0, 2), cpu.cat([x, y, x], 1)
+
+    expected, *others = (run() for _ in each_thread_count)
+    for other in others:
+        for a, e in zip(other, expected, strict=True):
+            assert np.array_equal(a, e)
+
+
+def _orders(x):
+    """x in other orders in memory."""
+    yield x
+    if x.ndim > 1:
+        for order in (range(x.ndim)[::-1], (*range(1, x.ndim), 0), (0, *range(2, x.ndim), 1)):
+            order = tuple(order)
+            yield np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
