@@ -7,7 +7,8 @@ sum runs over pixels (gradient.py): nothing is transposed in either case.
 
 import numpy as np
 
-from . import direct, gradient
+from . import direct, gradient, thin
+from .layout import aligned
 
 
 def matmul(a, b):
@@ -27,7 +28,9 @@ def _product(a, b):
     (rows, depth), columns, item = a.shape, b.shape[1], a.itemsize
     if 0 in (rows, depth, columns):
         return np.zeros((rows, columns), a.dtype)
-    y = np.empty((rows, columns), a.dtype)
+    y = aligned((rows, columns), a.dtype)
+    if thin.product(a, b, y):
+        return y
     if a.strides[0] == item and a.strides[1] != item and b.strides[1] == item:
         x, gy = a.T.reshape(1, depth, 1, rows), b.reshape(1, depth, 1, columns)
         gw = y.T.reshape(1, columns, rows, 1, 1)

@@ -48,7 +48,7 @@ def test_agrees_with_reference(name, shape, dtype):
             y, gx = both(cpu, name, a, g, axis)
             assert y.dtype == gx.dtype == dtype
             check_close(y, expected[0], TOLERANCE[dtype.name], axis, last)
-            # A difference of terms as large as gy, or as its sum along the axis, is as exact as they
+            # A difference of terms as large as gy, or as its sums, is as exact as they are
             assert gx.shape == shape
             terms = max(abs(gy).max(initial=0), abs(gy.sum(axis)).max(initial=0))
             error = abs(gx - expected[1]).max(initial=0)

@@ -1,0 +1,95 @@
+"""Products of matrices one of which is thin: bound by the one pass over the large matrix.
+
+    few rows     y[i] = sum over k of a[i, k] * b[k]       b read once, row by row or as dot products
+    few terms    y[i] = sum over k of a[i, k] * b[k]       y written once, row by row
+
+A fully connected layer that sees one image at a time is all three: its output, the gradient of its
+input and that of its weights. Nothing is packed, and no tile is kept in registers: a block of
+COLUMNS numbers of y stays in the first cache until it is complete. Loop nests:
+
+    for block of columns           task          for row of y                task
+        for four rows of b                           for block of columns
+            for row of y                                 for row of b
+                for column                                   for column
+"""
+
+import numpy as np
+
+from .compile import kernel
+from .tasks import tasks
+from .threads import parallel_for
+
+FEW = 8  # rows, or terms, up to which memory is slower than arithmetic
+DOTS = 3  # rows up to which dot products are faster than tiles
+COLUMNS = 512
+VECTOR = 8
+
+
+def product(a, b, y) -> bool:
+    """y = a @ b, if the matrices are thin and lie in an order for which there is a way here.
+
+    a (I, K), b (K, J), y (I, J) without gaps. Returns whether there was.
+    """
+    (rows, terms), columns = a.shape, b.shape[1]
+    if min(rows, terms) > FEW or columns < COLUMNS:
+        return False
+    work = rows * terms * COLUMNS // VECTOR
+    if b.flags.c_contiguous and terms <= FEW:
+        parallel_for(_few_terms, rows, np.ascontiguousarray(a), b, y, work=terms * columns)
+    elif b.flags.c_contiguous:
+        tasks = -(-columns // COLUMNS)
+        parallel_for(_few_rows, tasks, np.ascontiguousarray(a), b, y, work=work)
+    elif b.T.flags.c_contiguous and rows <= DOTS:
+        tasks = -(-columns // 16)
+        parallel_for(_dots, tasks, np.ascontiguousarray(a), b.T, y, work=rows * terms * 2)
+    else:
+        return False
+    return True
+
+
+@kernel()
+def _few_rows(work, a, b, y):
+    zero = np.zeros(1, a.dtype)[0]
+    for task in tasks(work):
+        block = slice(task * COLUMNS, (task + 1) * COLUMNS)
+        y[:, block] = zero
+        whole = len(b) // 4 * 4
+        for k in range(0, whole, 4):
+            b0, b1, b2, b3 = b[k, block], b[k + 1, block], b[k + 2, block], b[k + 3, block]
+            for i in range(len(y)):
+                a0, a1, a2, a3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+                line = y[i, block]
+                for j in range(len(line)):
+                    line[j] += (a0 * b0[j] + a1 * b1[j]) + (a2 * b2[j] + a3 * b3[j])
+        for k in range(whole, len(b)):
+            b0 = b[k, block]
+            for i in range(len(y)):
+                a0, line = a[i, k], y[i, block]
+                for j in range(len(line)):
+                    line[j] += a0 * b0[j]
+
+
+@kernel()
+def _few_terms(work, a, b, y):
+    for i in tasks(work):
+        for first in range(0, b.shape[1], COLUMNS):
+            line, b0, a0 = y[i, first : first + COLUMNS], b[0, first : first + COLUMNS], a[i, 0]
+            for j in range(len(line)):
+                line[j] = a0 * b0[j]
+            for k in range(1, len(b)):
+                b0, a0 = b[k, first : first + COLUMNS], a[i, k]
+                for j in range(len(line)):
+                    line[j] += a0 * b0[j]
+
+
+@kernel(fastmath={"contract", "reassoc"})
+def _dots(work, a, rows, y):
+    """rows (J, K): the columns of b."""
+    for task in tasks(work):
+        for j in range(task * 16, min((task + 1) * 16, len(rows))):
+            row = rows[j]
+            for i in range(len(a)):
+                total, some = a.dtype.type(0), a[i]
+                for k in range(len(row)):
+                    total += some[k] * row[k]
+                y[i, j] = total
