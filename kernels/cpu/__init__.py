@@ -15,6 +15,9 @@ The files of the kernel table are those of reference/. Behind them, in the order
     winograd.py, winograd_gradient.py, winograd_panels.py    his algorithm around the micro-kernel
     memo.py               transformed filters, kept while filters do not change
     conv.py               which of them runs
+    thin.py               products that memory bounds: fully connected layers of one image
+    flat.py               arrays walked from end to end
+    warm.py               a second process compiles, the first time
     peak.py               what this machine could do
 
 What it reaches is measured beside PyTorch, ONNX Runtime, OpenVINO, ncnn and MNN in benchmarks/,
@@ -41,8 +44,10 @@ from .softmax import log_softmax, log_softmax_grad, softmax, softmax_grad
 from .solver import adamw_step, adamw_steps, sgd_step, sgd_steps
 from .threads import get_num_threads, set_num_threads
 from .upsample import upsample_bilinear, upsample_bilinear_grad
+from .warm import start as start_warming
 
 keep_freed_memory()
+_second_process = start_warming()
 
 __all__ = [
     "adamw_step",

@@ -15,6 +15,8 @@ and reads x where it lies. Around it:
                     for tile of the row       14 pixels or a little less, all alike
                         micro-kernel
 
+The threads first pack the panels together, each as many as it comes to (tasks.py).
+
 A panel is read once a strip, from the second-level cache, and the strip once a panel. Where a
 panel is itself as large as the cache (3x3x512 and above) it is better to be read once in all:
 then a task is a panel, which it packs from the weights as they are, and the strip is the whole
@@ -35,9 +37,9 @@ from typing import NamedTuple
 
 from .compile import kernel
 from .frame import columns_seen, copy_frame, framed, reach, rows_seen
-from .layout import LINE, streams
-from .packing import pack, pack_block, panels_of, row_of, width_of
-from .tasks import room_of, tasks
+from .layout import LINE, scratch, streams
+from .packing import pack_block, pack_panel, panels_of, row_of, width_of
+from .tasks import COUNTERS, await_all, finish, room_of, take, tasks
 from .threads import parallel_for
 from .tile import ACCUMULATE, NARROW, RELU, ROWS, STREAM, WIDE, heights, tiles
 from .vectors import itemsize, kind, move, panel_width, settle, tile_rows
@@ -73,7 +75,7 @@ def correlate(
         correlate(x, w, y, bias, origin=(0, 0), step=step, dilation=dilation, relu=relu)
         return
     G, K = w.shape[:2]
-    packed = None if plan.whole else pack(form, w, plan.block)
+    memory, packed = scratch(COUNTERS + plan.packed, COUNTERS) if plan.packed else (None, 0)
     biases = None
     if bias is not None:
         biases = panels_of(bias, G, K, -(-K // width_of(form)), width_of(form))
@@ -85,7 +87,7 @@ def correlate(
         (x.ctypes.data, *plan.x_steps),
         (y.ctypes.data, *plan.y_steps),
         (w.ctypes.data, *w.strides),
-        0 if packed is None else packed.ctypes.data,
+        packed and packed + COUNTERS,
         0 if biases is None else biases.ctypes.data,
         plan.sizes,
         (*w.shape, plan.block),
@@ -95,6 +97,7 @@ def correlate(
         work=plan.work,
         room=plan.room,
     )
+    del memory  # until here it is in use
 
 
 class Plan(NamedTuple):
@@ -109,6 +112,7 @@ class Plan(NamedTuple):
     sizes: tuple  # N, H, W, rows, pixels of a row, of the last row
     x_steps: tuple  # distances of images, rows, pixels
     y_steps: tuple
+    packed: int  # bytes of all panels, or 0 where a task packs its own
     columns: tuple  # input columns from, to, of a strip that is copied
     seeing: tuple  # output columns from, to, that see any of them
     places: tuple  # of the parts of a thread's own memory
@@ -161,7 +165,8 @@ def _plan(width, item, x_shape, x_strides, y_shape, y_strides, w_shape, origin, 
     work = N * OH * OW * G * K * C * KH * KW * 2 // FLOPS // tasks
     return Plan(
         *(whole, tasks, parts, strips, rows, block, (N, H, W, *sizes)),
-        *(tuple(steps[0]), tuple(steps[1]), columns, seeing, places, room, work),
+        *(tuple(steps[0]), tuple(steps[1]), 0 if whole else G * panels * panel),
+        *(columns, seeing, places, room, work),
     )
 
 
@@ -186,7 +191,16 @@ def _correlate(
     left, right = columns
     pixel = G * C * item
     frame, edge, own = room + places[0], room + places[1], room + places[2]
+    ready = packed == 0
     for task in tasks(work):
+        if not ready:
+            p = take(packed - COUNTERS)
+            while p < G * panels:
+                pack_panel(form, w, (K, C, KH, KW), packed, block, p)
+                finish(packed - COUNTERS)
+                p = take(packed - COUNTERS)
+            await_all(work, packed - COUNTERS, G * panels)
+            ready = True
         strip, part = task // parts, task % parts
         n0, n1, r0, r1 = 0, N, 0, OH
         if not whole:

@@ -46,6 +46,14 @@ def _room(size: int):
     return buffer, -address % LINE
 
 
+def scratch(size: int, cleared: int):
+    """An array of bytes, which holds the memory, and the address of ``size`` of them on a cache
+    line, the first ``cleared`` zero."""
+    buffer, start = _room(size)
+    buffer[start : start + cleared] = 0
+    return buffer, ctypes.addressof(ctypes.c_char.from_buffer(buffer)) + start
+
+
 def is_channels_last(x) -> bool:
     """Whether (N, C, H, W) maps lie channels last, without gaps."""
     return x.transpose(0, 2, 3, 1).flags.c_contiguous

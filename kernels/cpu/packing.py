@@ -9,9 +9,6 @@ long, for the narrow tile.
 import numpy as np
 
 from .compile import kernel
-from .layout import aligned
-from .tasks import tasks
-from .threads import parallel_for
 from .vectors import (
     address_of,
     clear,
@@ -24,26 +21,6 @@ from .vectors import (
     transpose,
     transpose_back,
 )
-
-
-def pack(form, w, block: int):
-    """w (G, K, C, KH, KW) in panels: [g][panel][block of channels][i][j][c][filter]."""
-    G, K, C, KH, KW = w.shape
-    width = width_of(form)
-    panels = -(-K // width)
-    packed = aligned((G * panels, C * KH * KW * width), w.dtype)
-    where = (w.ctypes.data, *w.strides)
-    parallel_for(
-        _pack,
-        G * panels,
-        form,
-        where,
-        (K, C, KH, KW),
-        packed.ctypes.data,
-        block,
-        work=packed[0].size,
-    )
-    return packed
 
 
 def width_of(form) -> int:
@@ -60,19 +37,19 @@ def panels_of(bias, G: int, K: int, panels: int, width: int):
 
 
 @kernel()
-def _pack(work, form, w, shape, packed, block):
-    """Panels from start to stop."""
+def pack_panel(form, w, shape, packed, block, p):
+    """Panel p of w (G, K, C, KH, KW) to its place in ``packed``, which holds all of them:
+    [g][panel][block of channels][i][j][c][filter]. w: address and strides."""
     K, C, KH, KW = shape
     width, item = panel_width(form), itemsize(form)
     panels = -(-K // width)
-    for p in tasks(work):
-        k0 = p % panels * width
-        for c0 in range(0, C, block):
-            span = c0, min(c0 + block, C)
-            filters = k0, min(width, K - k0)
-            row = row_of(form, filters[1])
-            target = packed + (p * C * width + c0 * row) * KH * KW * item
-            pack_block(form, row, w, p // panels, filters, span, (KH, KW), target)
+    k0 = p % panels * width
+    for c0 in range(0, C, block):
+        span = c0, min(c0 + block, C)
+        filters = k0, min(width, K - k0)
+        row = row_of(form, filters[1])
+        target = packed + (p * C * width + c0 * row) * KH * KW * item
+        pack_block(form, row, w, p // panels, filters, span, (KH, KW), target)
 
 
 @kernel()

@@ -35,7 +35,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.imputils import RefType, iternext_impl, lower_builtin
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic, models, register_jitable, register_model
 
 from .compile import checksum_of, kernel
 
@@ -46,6 +46,7 @@ MOST = 64  # shares; with more threads several have the same
 BOX = NEXT + MOST * LINE
 WORK_BOX, WORK_ROOM, WORK_NUMBER = range(3)
 DATA = 4  # of the seven values that Numba passes for an array, its address
+COUNTERS = 16 * LINE  # bytes: what was taken, what is done
 LOOKS = 1000  # before a waiting owner lets the operating system run another thread
 
 _long, _status = ir.IntType(64), ir.IntType(32)
@@ -123,6 +124,36 @@ def tasks(typing, work):
     return _tasks(work), generate
 
 
+@register_jitable
+def take(counters):
+    """The next number, from 0 on, that no thread has taken. counters: the address of COUNTERS
+    bytes, zeros at first, by which threads share a preparation inside a kernel."""
+    return _add(counters, 0, 1)
+
+
+@register_jitable
+def finish(counters):
+    """Say that what was taken is done."""
+    _add(counters, LINE, 1)
+
+
+@intrinsic
+def await_all(typing, work, counters, number):
+    """Wait until so many are done."""
+
+    def generate(context, builder, signature, arguments):
+        record = _address(context, builder, signature, arguments)
+        _, counters, number = arguments
+
+        def done():
+            return builder.icmp_signed(">=", _look_at(builder, counters, LINE), number)
+
+        _wait(builder, _load(builder, record, WORK_BOX), done)
+        return context.get_dummy_value()
+
+    return types.void(work, types.int64, types.int64), generate
+
+
 @intrinsic
 def room_of(typing, work):
     """The address of this thread's own memory, as many bytes as ``parallel_for`` was asked for."""
@@ -177,7 +208,7 @@ def _iternext(context, builder, signature, arguments, result):
             builder.store(builder.add(task, _long(1)), iterator.task)
         with at_the_end, builder.if_then(_is_helped(builder, iterator.record, box)):
             builder.atomic_rmw("add", _place(builder, box, TICKET), _long(1), "seq_cst")
-            _wait_for_helpers(builder, box)
+            _wait(builder, box, lambda: _is_empty(builder, box))
 
 
 def _take_chunk(builder, box, iterator) -> None:
@@ -214,10 +245,15 @@ def _is_helped(builder, record, box):
     return builder.and_(owner, allowed)
 
 
-def _wait_for_helpers(builder, box) -> None:
-    """Until none is inside; from time to time another thread may run on this core."""
+def _is_empty(builder, box):
+    """Whether no helper is inside."""
+    return builder.icmp_signed("==", _look_at(builder, box, INSIDE), _long(0))
+
+
+def _wait(builder, box, condition) -> None:
+    """Until the condition holds; from time to time another thread may run on this core."""
     before, loop = builder.block, builder.append_basic_block("wait")
-    done = builder.append_basic_block("nobody_inside")
+    done = builder.append_basic_block("waited")
     builder.branch(loop)
     builder.position_at_end(loop)
     looks = builder.phi(_long)
@@ -230,9 +266,9 @@ def _wait_for_helpers(builder, box) -> None:
     with builder.if_then(tired, likely=False):
         kind = ir.FunctionType(_status, []).as_pointer()
         builder.call(builder.inttoptr(function, kind), [])
-    inside = _look_at(builder, box, INSIDE)
+    holds = condition()
     looks.add_incoming(builder.add(looks, _long(1)), builder.block)
-    builder.cbranch(builder.icmp_signed("!=", inside, _long(0)), loop, done)
+    builder.cbranch(holds, done, loop)
     builder.position_at_end(done)
 
 

@@ -1,7 +1,7 @@
 """Products of matrices one of which is thin: bound by the one pass over the large matrix.
 
-    few rows     y[i] = sum over k of a[i, k] * b[k]       b read once, row by row or as dot products
-    few terms    y[i] = sum over k of a[i, k] * b[k]       y written once, row by row
+    few rows     y[i] = sum over k of a[i, k] * b[k]    b read once, by rows or as dot products
+    few terms    y[i] = sum over k of a[i, k] * b[k]    y written once, by rows
 
 A fully connected layer that sees one image at a time is all three: its output, the gradient of its
 input and that of its weights. Nothing is packed, and no tile is kept in registers: a block of

@@ -12,16 +12,21 @@ import pytest
 from minifcn.kernels import cpu, reference
 from minifcn.kernels.cpu import compile, threads, workspace
 from minifcn.kernels.cpu.compile import kernel
+from minifcn.kernels.cpu.layout import scratch
 from minifcn.kernels.cpu.tasks import (
     ALLOWED,
+    COUNTERS,
     MOST,
     SHARES,
     _add,
     _look,
+    await_all,
     describe,
+    finish,
     new_box,
     new_work,
     room_of,
+    take,
     tasks,
 )
 from minifcn.kernels.cpu.threads import parallel_for
@@ -56,10 +61,26 @@ def fail(work, room, seen):
 
 
 @kernel()
-def take(work, order):
+def note(work, order):
     """The tasks in the order in which they came."""
     for i, task in enumerate(tasks(work)):
         order[i] = task
+
+
+@kernel()
+def prepare(work, counters, made, seen):
+    """Every task reads what all threads made before, each a part."""
+    ready = False
+    for task in tasks(work):
+        if not ready:
+            i = take(counters)
+            while i < len(made):
+                made[i] += i + 1
+                finish(counters)
+                i = take(counters)
+            await_all(work, counters, len(made))
+            ready = True
+        seen[task] = made.sum()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
@@ -90,7 +111,7 @@ def test_own_share_first(number):
     describe(box, 100, 7, 2)
     box[ALLOWED] = 0
     work, order = new_work(box, number), np.full(100, -1)
-    take(work, order)
+    note(work, order)
     first = [0, 33, 66][number % 3]
     assert order.tolist() == [*range(first, 100), *range(first)]
 
@@ -101,9 +122,22 @@ def test_more_threads_than_shares():
     assert box[SHARES] == MOST
     box[ALLOWED] = 0
     order = np.full(1000, -1)
-    take(new_work(box, 70), order)
+    note(new_work(box, 70), order)
     assert order[0] == 6 * 1000 // 64
     assert sorted(order) == list(range(1000))
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_what_is_prepared_together(n):
+    """It is there for everyone before any task goes on, and made once."""
+    cpu.set_num_threads(n)
+    for _ in range(300):
+        buffer, counters = scratch(COUNTERS, COUNTERS)
+        made, seen = np.zeros(37, int), np.zeros(16, int)
+        parallel_for(prepare, 16, counters, made, seen, work=10**9)
+        assert made.tolist() == list(range(1, 38))
+        assert np.all(seen == 37 * 38 // 2)
+        assert buffer.size > COUNTERS
 
 
 def test_several_threads_take_part():

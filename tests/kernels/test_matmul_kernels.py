@@ -15,6 +15,7 @@ SIZES = [
     (100, 33, 65),
     (300, 10, 10),
     (40, 300, 70),
+    *[(1, 43, 700), (3, 600, 513), (8, 9, 530), (100, 3, 513), (9, 9, 512)],  # thin, and beside
 ]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 
@@ -52,6 +53,19 @@ def test_agrees_with_numpy_in_every_order(backend, dtype, size):
         check_close(y, a.astype(float) @ b.astype(float), TOLERANCE[dtype.name], i)
         assert np.array_equal(a, copies[0])
         assert np.array_equal(b, copies[1])
+
+
+@pytest.mark.parametrize("rows", [1, 3, 8])
+def test_thin_products_do_not_depend_on_the_number_of_threads(rows, dtype, each_thread_count):
+    rng = np.random.default_rng(3)
+    x, w = (rng.standard_normal(shape).astype(dtype) for shape in ((rows, 700), (900, 700)))
+    gy = rng.standard_normal((rows, 900)).astype(dtype)
+    expected, *others = (
+        (cpu.matmul(x, w.T), cpu.matmul(gy, w), cpu.matmul(gy.T, x)) for _ in each_thread_count
+    )
+    for other in others:
+        for a, e in zip(other, expected, strict=True):
+            assert np.array_equal(a, e)
 
 
 def test_stacks_broadcast(backend, dtype):

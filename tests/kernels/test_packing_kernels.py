@@ -5,7 +5,14 @@ from itertools import product
 import numpy as np
 import pytest
 from minifcn.kernels.cpu import isa
-from minifcn.kernels.cpu.packing import pack, pack_block, panels_of, unpack_block
+from minifcn.kernels.cpu.compile import kernel
+from minifcn.kernels.cpu.packing import (
+    pack_block,
+    pack_panel,
+    panels_of,
+    unpack_block,
+    width_of,
+)
 from minifcn.kernels.cpu.vectors import kind
 
 # K, C, KH, KW: less than a vector, whole vectors, tails of both; runs of taps and of channels
@@ -106,6 +113,22 @@ def form(request, dtype, settings):
     """The type argument of kernels, for each instruction set."""
     isa.set_isa(request.param)
     return kind(dtype)
+
+
+@kernel()
+def every_panel(form, w, shape, packed, block, count):
+    for p in range(count):
+        pack_panel(form, w, shape, packed, block, p)
+
+
+def pack(form, w, block: int):
+    """All panels of w (G, K, C, KH, KW)."""
+    G, K, C, KH, KW = w.shape
+    panels = -(-K // width_of(form))
+    packed = np.zeros((G * panels, C * KH * KW * width_of(form)), w.dtype)
+    where = (w.ctypes.data, *w.strides)
+    every_panel(form, where, (K, C, KH, KW), packed.ctypes.data, block, G * panels)
+    return packed
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
