@@ -1,4 +1,5 @@
-"""Maps side by side: what lies channels last is copied pixel by pixel, all parts in one pass.
+"""Maps side by side: what lies channels last is copied pixel by pixel, all parts in one pass; a
+result too large for the caches goes past them.
 
 Loop nest: rows of the result, one a task; parts; pixels, a run of channels each.
 """
@@ -6,10 +7,10 @@ Loop nest: rows of the result, one a task; parts; pixels, a run of channels each
 import numpy as np
 
 from .compile import kernel
-from .layout import empty
+from .layout import LINE, empty, streams
 from .tasks import tasks
 from .threads import parallel_for
-from .vectors import kind, move
+from .vectors import copy_vectors, itemsize, kind, lanes, move, settle
 
 VECTOR = 8  # numbers that one instruction copies, about
 
@@ -24,7 +25,9 @@ def cat(arrays, axis: int):
     parts = [(a.ctypes.data, *_steps(a), a.shape[1] * item) for a in arrays]
     work = max(1, y.size // max(1, N * H) // VECTOR)
     target = y.ctypes.data, *_steps(y)
-    parallel_for(_cat, N * H, kind(y.dtype), np.array(parts), target, H, W, work=work)
+    past_caches = streams(y) and all(a.shape[1] * item % LINE == 0 for a in arrays)
+    settings = kind(y.dtype), np.array(parts), target, H, W, past_caches
+    parallel_for(_cat, N * H, *settings, work=work)
     return y
 
 
@@ -43,13 +46,21 @@ def _steps(a):
 
 
 @kernel()
-def _cat(work, form, parts, y, H, W):
+def _cat(work, form, parts, y, H, W, past_caches):
     """parts: address, distances of images, rows and pixels, bytes of a pixel's channels."""
+    vector = lanes(form) * itemsize(form)
     for task in tasks(work):
         n, h = divmod(task, H)
         row = y[0] + n * y[1] + h * y[2]
         for part in parts:
             source = part[0] + n * part[1] + h * part[2]
-            for w in range(W):
-                move(row + w * y[3], source + w * part[3], part[4])
+            vectors = part[4] // vector
+            if vectors * vector == part[4]:
+                for w in range(W):
+                    here = source + w * part[3]
+                    copy_vectors(form, row + w * y[3], here, vectors, past_caches)
+            else:
+                for w in range(W):
+                    move(row + w * y[3], source + w * part[3], part[4])
             row += part[4]
+    settle()

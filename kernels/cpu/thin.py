@@ -7,10 +7,11 @@ A fully connected layer that sees one image at a time is all three: its output, 
 input and that of its weights. Nothing is packed, and no tile is kept in registers: a block of
 COLUMNS numbers of y stays in the first cache until it is complete. Loop nests:
 
-    for block of columns           task          for row of y                task
+    for block of columns           task          for ROWS rows of y          task
         for four rows of b                           for block of columns
-            for row of y                                 for row of b
-                for column                                   for column
+            for row of y                                 for row of y
+                for column                                   for four rows of b
+                                                                 for column
 """
 
 import numpy as np
@@ -22,6 +23,7 @@ from .threads import parallel_for
 FEW = 8  # rows, or terms, up to which memory is slower than arithmetic
 DOTS = 3  # rows up to which dot products are faster than tiles
 COLUMNS = 512
+ROWS = 2  # of y for which a block of b, a few kilobytes, stays in the first cache
 VECTOR = 8
 
 
@@ -35,7 +37,14 @@ def product(a, b, y) -> bool:
         return False
     work = rows * terms * COLUMNS // VECTOR
     if b.flags.c_contiguous and terms <= FEW:
-        parallel_for(_few_terms, rows, np.ascontiguousarray(a), b, y, work=terms * columns)
+        a = np.ascontiguousarray(a)
+        if terms == 1:
+            parallel_for(_one_term, rows, a, b, y, work=columns // VECTOR)
+            return True
+        fours = (0, -terms % 4)  # more terms, zeros
+        a, b = np.pad(a, ((0, 0), fours)), np.pad(b, (fours, (0, 0)))
+        work = ROWS * terms * columns // VECTOR
+        parallel_for(_few_terms, -(-rows // ROWS), a, b, y, work=work)
     elif b.flags.c_contiguous:
         tasks = -(-columns // COLUMNS)
         parallel_for(_few_rows, tasks, np.ascontiguousarray(a), b, y, work=work)
@@ -71,15 +80,28 @@ def _few_rows(work, a, b, y):
 
 @kernel()
 def _few_terms(work, a, b, y):
-    for i in tasks(work):
+    for task in tasks(work):
         for first in range(0, b.shape[1], COLUMNS):
-            line, b0, a0 = y[i, first : first + COLUMNS], b[0, first : first + COLUMNS], a[i, 0]
-            for j in range(len(line)):
-                line[j] = a0 * b0[j]
-            for k in range(1, len(b)):
-                b0, a0 = b[k, first : first + COLUMNS], a[i, k]
-                for j in range(len(line)):
-                    line[j] += a0 * b0[j]
+            block = slice(first, first + COLUMNS)
+            for i in range(task * ROWS, min((task + 1) * ROWS, len(a))):
+                line = y[i, block]
+                for k in range(0, len(b), 4):
+                    a0, a1, a2, a3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+                    b0, b1, b2, b3 = b[k, block], b[k + 1, block], b[k + 2, block], b[k + 3, block]
+                    if k == 0:
+                        for j in range(len(line)):
+                            line[j] = (a0 * b0[j] + a1 * b1[j]) + (a2 * b2[j] + a3 * b3[j])
+                    else:
+                        for j in range(len(line)):
+                            line[j] += (a0 * b0[j] + a1 * b1[j]) + (a2 * b2[j] + a3 * b3[j])
+
+
+@kernel()
+def _one_term(work, a, b, y):
+    for i in tasks(work):
+        line, a0, b0 = y[i], a[i, 0], b[0]
+        for j in range(len(line)):
+            line[j] = a0 * b0[j]
 
 
 @kernel(fastmath={"contract", "reassoc"})

@@ -101,6 +101,17 @@ def test_side_by_side(axis, dtype):
         assert y.ctypes.data % 64 == 0
 
 
+@pytest.mark.parametrize("channels", [(16, 32), (64, 16, 48), (16, 5), (1,)])
+def test_side_by_side_past_the_caches(channels, dtype, monkeypatch):
+    """As large maps are stored, where vectors are whole."""
+    rng = np.random.default_rng(6)
+    parts = [array(rng, (2, C, 9, 7), dtype, True) for C in channels]
+    expected = cpu.cat(parts, 1)
+    assert np.array_equal(expected, np.concatenate(parts, 1))
+    monkeypatch.setattr(layout, "STREAMED", 0)
+    assert np.array_equal(cpu.cat(parts, 1), expected)
+
+
 def test_does_not_depend_on_the_number_of_threads(dtype, each_thread_count):
     rng = np.random.default_rng(5)
     x, y = (array(rng, (2, 24, 71, 83), dtype, True) for _ in range(2))
