@@ -80,8 +80,8 @@ def describe(box: np.ndarray, count: int, chunk: int, helpers: int) -> None:
 
 @kernel()
 def serve(work, patience):
-    """Help with every job that may be helped with by so many, until there was none for so many
-    looks. work: the address of the helper's record."""
+    """Help with every job that lets in helpers up to this one's number, until there was none for
+    so many looks. work: the address of the helper's record."""
     box, number = _get(work, WORK_BOX), _get(work, WORK_NUMBER)
     last, looks = 0, 0
     while looks < patience:
