@@ -47,7 +47,7 @@ from .upsample import upsample_bilinear, upsample_bilinear_grad
 from .warm import start as start_warming
 
 keep_freed_memory()
-_second_process = start_warming()
+start_warming()
 
 __all__ = [
     "adamw_step",

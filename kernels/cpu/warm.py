@@ -12,6 +12,7 @@ one.
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +23,24 @@ from . import scores as end
 SWITCH = "MINIFCN_WARM"
 
 
-def start() -> subprocess.Popen | None:
-    """Start it, if what it compiles is not on disk yet; it is not waited for."""
+def start() -> bool:
+    """Start it, if what it compiles is not on disk yet; nobody waits for it. Returns whether."""
     place = gradient._correlate_weights.stats.cache_path
     if os.environ.get(SWITCH) == "0" or not place or not sys.executable:
-        return None
+        return False
     if any(Path(place).glob("gradient._correlate_weights-*.nbi")):
-        return None
+        return False
     command = [sys.executable, "-c", f"import {__name__} as w; w.compile_the_rest()"]
     nowhere = subprocess.DEVNULL
     environment = os.environ | {SWITCH: "0"}
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, stdin=nowhere, stdout=nowhere, stderr=nowhere, env=environment
         )
     except OSError:  # no room for another process: this one compiles everything
-        return None
+        return False
+    threading.Thread(target=process.wait, name="minifcn compiles", daemon=True).start()
+    return True
 
 
 def compile_the_rest() -> None:

@@ -13,8 +13,16 @@ from numba.core.event import RecordingListener, install_listener
 def started(monkeypatch):
     """What would have been started, with a cache that holds nothing yet."""
     commands = []
+
+    class Process:
+        def __init__(self, command, **_):
+            commands.append(command)
+
+        def wait(self):
+            return 0
+
     monkeypatch.delenv(warm.SWITCH, raising=False)
-    monkeypatch.setattr(warm.subprocess, "Popen", lambda command, **_: commands.append(command))
+    monkeypatch.setattr(warm.subprocess, "Popen", Process)
     return commands
 
 
@@ -25,22 +33,22 @@ def cache_is(monkeypatch, place):
 
 def test_starts_once_an_install(started, monkeypatch, tmp_path):
     cache_is(monkeypatch, str(tmp_path))
-    warm.start()
+    assert warm.start()
     ((interpreter, _, code),) = started
     assert interpreter == sys.executable
     assert code == "import minifcn.kernels.cpu.warm as w; w.compile_the_rest()"
     (tmp_path / "gradient._correlate_weights-1.py311.nbi").touch()
-    warm.start()
+    assert not warm.start()
     assert len(started) == 1
 
 
 def test_does_not_start(started, monkeypatch, tmp_path):
     """Where nothing is kept on disk, where it is switched off, and where there is no room."""
     cache_is(monkeypatch, None)
-    assert warm.start() is None
+    assert not warm.start()
     cache_is(monkeypatch, str(tmp_path))
     monkeypatch.setenv(warm.SWITCH, "0")
-    assert warm.start() is None
+    assert not warm.start()
     assert started == []
     monkeypatch.delenv(warm.SWITCH)
 
@@ -48,7 +56,7 @@ def test_does_not_start(started, monkeypatch, tmp_path):
         raise OSError
 
     monkeypatch.setattr(warm.subprocess, "Popen", fail)
-    assert warm.start() is None
+    assert not warm.start()
 
 
 def test_compiles_what_a_backward_pass_runs(settings):
@@ -59,6 +67,6 @@ def test_compiles_what_a_backward_pass_runs(settings):
     recorder = RecordingListener()
     with install_listener("numba:compile", recorder):
         cpu.conv2d_grad_weight(gy, x, (3, 3), (1, 1), (1, 1), (1, 1), 1)
-        cpu.conv2d_grad_weight(gy[:, :21].copy(), x, (1, 1), (1, 1), (0, 0), (1, 1), 1)
+        cpu.conv2d_grad_weight(gy[:, :21], x, (1, 1), (1, 1), (0, 0), (1, 1), 1)
         cpu.relu_bias_grad(gy, x)
     assert not recorder.buffer
