@@ -2,8 +2,7 @@
 
 Numba compiles one kernel at a time in a process. So while a fresh install compiles what the first
 forward pass asks for, a second process compiles what a backward pass will ask for, and leaves it
-on disk, where the first one finds it: the first training step of FCN-8s, 33 seconds after the
-import with one process, comes after 20.
+on disk, where the first one finds it.
 
 ``compile_the_rest`` is what that process does. MINIFCN_WARM=0 in the environment: never start
 one.
