@@ -14,10 +14,10 @@ a buffer first, so that gx may lie where gy does.
 import numpy as np
 
 from .compile import kernel
-from .flat import VECTOR, dense, empty_like, flat, for_blocks, like
+from .flat import dense, empty_like, flat, for_blocks, like
 from .layout import channels_last, empty, is_channels_last
 from .tasks import tasks
-from .threads import parallel_for
+from .threads import VECTOR, parallel_for
 from .vectors import (
     add_to,
     add_to_doubles,

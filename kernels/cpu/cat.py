@@ -9,10 +9,8 @@ import numpy as np
 from .compile import kernel
 from .layout import LINE, empty, streams
 from .tasks import tasks
-from .threads import parallel_for
+from .threads import VECTOR, parallel_for
 from .vectors import copy_vectors, itemsize, kind, lanes, move, settle
-
-VECTOR = 8  # numbers that one instruction copies, about
 
 
 def cat(arrays, axis: int):

@@ -9,10 +9,9 @@ from functools import lru_cache
 import numpy as np
 
 from .layout import aligned, channels_last, is_channels_last
-from .threads import parallel_for
+from .threads import VECTOR, parallel_for
 
 BLOCK = 4096  # numbers of a task: some of three arrays fit in a small first cache
-VECTOR = 8  # numbers that one instruction handles, about: a task's cost counts instructions
 
 
 def flat(*arrays):

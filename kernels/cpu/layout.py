@@ -23,7 +23,7 @@ def empty(shape: tuple[int, int, int, int], dtype) -> np.ndarray:
     """An uninitialised array of shape (N, C, H, W) with channels last in memory."""
     N, C, H, W = shape
     dtype = np.dtype(dtype)
-    buffer, start = _room(N * C * H * W * dtype.itemsize)
+    buffer, start, _ = _room(N * C * H * W * dtype.itemsize)
     pixel = C * dtype.itemsize
     return np.ndarray(
         shape, dtype, buffer, start, (H * W * pixel, dtype.itemsize, W * pixel, pixel)
@@ -34,24 +34,25 @@ def aligned(shape, dtype) -> np.ndarray:
     """An uninitialised array that starts where a cache line does: a vector is then never torn
     between two lines, which would cost two accesses."""
     dtype = np.dtype(dtype)
-    buffer, start = _room(math.prod(shape) * dtype.itemsize)
+    buffer, start, _ = _room(math.prod(shape) * dtype.itemsize)
     return np.ndarray(shape, dtype, buffer, start)
 
 
 def _room(size: int):
-    """An array of bytes and where in it ``size`` of them start on a cache line."""
+    """An array of bytes, where in it ``size`` of them start on a cache line, and their address."""
     buffer = np.empty(size + LINE, np.uint8)
     # What ``buffer.ctypes.data`` is, in a quarter of the time
     address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
-    return buffer, -address % LINE
+    start = -address % LINE
+    return buffer, start, address + start
 
 
 def scratch(size: int, cleared: int):
     """An array of bytes, which holds the memory, and the address of ``size`` of them on a cache
     line, the first ``cleared`` zero."""
-    buffer, start = _room(size)
+    buffer, start, address = _room(size)
     buffer[start : start + cleared] = 0
-    return buffer, ctypes.addressof(ctypes.c_char.from_buffer(buffer)) + start
+    return buffer, address
 
 
 def is_channels_last(x) -> bool:

@@ -18,11 +18,10 @@ import numpy as np
 from .compile import kernel
 from .layout import empty, nhwc
 from .tasks import tasks
-from .threads import parallel_for
+from .threads import VECTOR, parallel_for
 
 Pair = tuple[int, int]
 CHANNELS = 128  # of a task, where there are few output rows
-VECTOR = 8  # numbers that one instruction handles, about: a task's cost counts instructions
 
 
 def max_pool2d(

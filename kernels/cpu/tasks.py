@@ -215,27 +215,22 @@ def _take_chunk(builder, box, iterator) -> None:
     """A chunk of the thread's share, or of the first one after it that has any left; where none
     has, the task taken is not before the chunk's end."""
     chunk, count, shares = (_load(builder, box, field) for field in (CHUNK, COUNT, SHARES))
-    before, loop = builder.block, builder.append_basic_block("take")
-    done = builder.append_basic_block("taken")
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    tried = builder.phi(_long)
-    tried.add_incoming(_long(1), before)
-    share = builder.load(iterator.share)
-    after = builder.add(share, _long(1))
-    limit = builder.udiv(builder.mul(after, count), shares)
-    place = builder.add(box, builder.mul(share, _long(8 * LINE)))
-    start = builder.atomic_rmw("add", _place(builder, place, NEXT), chunk, "monotonic")
-    stop = builder.add(start, chunk)
-    stop = builder.select(builder.icmp_signed("<", stop, limit), stop, limit)
-    builder.store(start, iterator.task)
-    builder.store(stop, iterator.end)
-    none = builder.icmp_signed(">=", start, stop)
-    builder.store(builder.select(none, builder.urem(after, shares), share), iterator.share)
-    again = builder.and_(none, builder.icmp_signed("<", tried, shares))
-    tried.add_incoming(builder.add(tried, _long(1)), builder.block)
-    builder.cbranch(again, loop, done)
-    builder.position_at_end(done)
+
+    def try_one(tried):
+        share = builder.load(iterator.share)
+        after = builder.add(share, _long(1))
+        limit = builder.udiv(builder.mul(after, count), shares)
+        place = builder.add(box, builder.mul(share, _long(8 * LINE)))
+        start = builder.atomic_rmw("add", _place(builder, place, NEXT), chunk, "monotonic")
+        stop = builder.add(start, chunk)
+        stop = builder.select(builder.icmp_signed("<", stop, limit), stop, limit)
+        builder.store(start, iterator.task)
+        builder.store(stop, iterator.end)
+        found = builder.icmp_signed("<", start, stop)
+        builder.store(builder.select(found, share, builder.urem(after, shares)), iterator.share)
+        return builder.or_(found, builder.icmp_signed(">=", tried, shares))
+
+    _until(builder, try_one)
 
 
 def _is_helped(builder, record, box):
@@ -252,22 +247,32 @@ def _is_empty(builder, box):
 
 def _wait(builder, box, condition) -> None:
     """Until the condition holds; from time to time another thread may run on this core."""
-    before, loop = builder.block, builder.append_basic_block("wait")
-    done = builder.append_basic_block("waited")
+
+    def look(looks):
+        rest = builder.srem(looks, _long(LOOKS))
+        function = _load(builder, box, YIELD)
+        tired = builder.and_(
+            builder.icmp_signed("==", rest, _long(0)),
+            builder.icmp_signed("!=", function, _long(0)),
+        )
+        with builder.if_then(tired, likely=False):
+            kind = ir.FunctionType(_status, []).as_pointer()
+            builder.call(builder.inttoptr(function, kind), [])
+        return condition()
+
+    _until(builder, look)
+
+
+def _until(builder, body) -> None:
+    """body(1), body(2), ... until the condition holds that it returns."""
+    before, loop = builder.block, builder.append_basic_block("loop")
+    done = builder.append_basic_block("done")
     builder.branch(loop)
     builder.position_at_end(loop)
-    looks = builder.phi(_long)
-    looks.add_incoming(_long(1), before)
-    rest = builder.srem(looks, _long(LOOKS))
-    function = _load(builder, box, YIELD)
-    tired = builder.and_(
-        builder.icmp_signed("==", rest, _long(0)), builder.icmp_signed("!=", function, _long(0))
-    )
-    with builder.if_then(tired, likely=False):
-        kind = ir.FunctionType(_status, []).as_pointer()
-        builder.call(builder.inttoptr(function, kind), [])
-    holds = condition()
-    looks.add_incoming(builder.add(looks, _long(1)), builder.block)
+    turn = builder.phi(_long)
+    turn.add_incoming(_long(1), before)
+    holds = body(turn)
+    turn.add_incoming(builder.add(turn, _long(1)), builder.block)
     builder.cbranch(holds, done, loop)
     builder.position_at_end(done)
 

@@ -18,13 +18,13 @@ import numpy as np
 
 from .compile import kernel
 from .tasks import tasks
-from .threads import parallel_for
+from .threads import VECTOR, parallel_for
 
 FEW = 8  # rows, or terms, up to which memory is slower than arithmetic
 DOTS = 3  # rows up to which dot products are faster than tiles
 COLUMNS = 512
 ROWS = 2  # of y for which a block of b, a few kilobytes, stays in the first cache
-VECTOR = 8
+DOT_ROWS = 16  # columns of b that are a task, one dot product after another
 
 
 def product(a, b, y) -> bool:
@@ -35,22 +35,20 @@ def product(a, b, y) -> bool:
     (rows, terms), columns = a.shape, b.shape[1]
     if min(rows, terms) > FEW or columns < COLUMNS:
         return False
-    work = rows * terms * COLUMNS // VECTOR
-    if b.flags.c_contiguous and terms <= FEW:
-        a = np.ascontiguousarray(a)
-        if terms == 1:
-            parallel_for(_one_term, rows, a, b, y, work=columns // VECTOR)
-            return True
+    a = np.ascontiguousarray(a)
+    if b.flags.c_contiguous and terms == 1:
+        parallel_for(_one_term, rows, a, b, y, work=columns // VECTOR)
+    elif b.flags.c_contiguous and terms <= FEW:
         fours = (0, -terms % 4)  # more terms, zeros
         a, b = np.pad(a, ((0, 0), fours)), np.pad(b, (fours, (0, 0)))
         work = ROWS * terms * columns // VECTOR
         parallel_for(_few_terms, -(-rows // ROWS), a, b, y, work=work)
     elif b.flags.c_contiguous:
-        tasks = -(-columns // COLUMNS)
-        parallel_for(_few_rows, tasks, np.ascontiguousarray(a), b, y, work=work)
+        work = rows * terms * COLUMNS // VECTOR
+        parallel_for(_few_rows, -(-columns // COLUMNS), a, b, y, work=work)
     elif b.T.flags.c_contiguous and rows <= DOTS:
-        tasks = -(-columns // 16)
-        parallel_for(_dots, tasks, np.ascontiguousarray(a), b.T, y, work=rows * terms * 2)
+        work = DOT_ROWS * rows * terms // VECTOR
+        parallel_for(_dots, -(-columns // DOT_ROWS), a, b.T, y, work=work)
     else:
         return False
     return True
@@ -108,7 +106,7 @@ def _one_term(work, a, b, y):
 def _dots(work, a, rows, y):
     """rows (J, K): the columns of b."""
     for task in tasks(work):
-        for j in range(task * 16, min((task + 1) * 16, len(rows))):
+        for j in range(task * DOT_ROWS, min((task + 1) * DOT_ROWS, len(rows))):
             row = rows[j]
             for i in range(len(a)):
                 total, some = a.dtype.type(0), a[i]

@@ -22,6 +22,7 @@ from . import workspace
 from .tasks import ALLOWED, FAILED, TICKET, describe, new_box, new_work, serve
 
 GRAIN = 2**13  # elementary operations that are worth another thread, about 3 microseconds
+VECTOR = 8  # numbers that one such operation handles, about
 CHUNKS = 8  # chunks of a share: more balance the load better, fewer cost less
 PATIENCE = 200_000  # looks before a thread sleeps, a millisecond: more than lies between layers
 
