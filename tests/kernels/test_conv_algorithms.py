@@ -1,0 +1,134 @@
+"""Which algorithm convolves."""
+
+import numpy as np
+import pytest
+from minifcn.kernels import cpu
+from minifcn.kernels.cpu import (
+    conv,
+    direct,
+    gradient,
+    winograd,
+    winograd_gradient,
+    winograd_panels,
+)
+
+import minifcn as mf
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+
+ENTRIES = [
+    (direct, "correlate"),
+    (gradient, "correlate_weights"),
+    (winograd, "correlate"),
+    (winograd_gradient, "correlate_weights"),
+    (winograd_panels, "correlate"),
+    (winograd_panels, "correlate_input"),
+    (winograd_panels, "correlate_weights"),
+]
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """What runs, as it runs: "direct" or "winograd"."""
+    names = []
+
+    def watch(module, name):
+        function = getattr(module, name)
+
+        def watched(*args, **kwargs):
+            names.append("winograd" if "winograd" in module.__name__ else "direct")
+            return function(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, watched)
+
+    for entry in ENTRIES:
+        watch(*entry)
+    return names
+
+
+def three(shape, weight_shape, window, dtype=np.float32):
+    """Run a convolution and both gradients of it."""
+    x, w = np.ones(shape, dtype), np.ones(weight_shape, dtype)
+    y = cpu.conv2d(x, w, None, *window)
+    cpu.conv2d_grad_input(y, w, shape[2:], *window)
+    cpu.conv2d_grad_weight(y, x, weight_shape[2:], *window)
+
+
+PLAIN = (1, 1), (1, 1), (1, 1), 1
+ALLOWED = [  # in whole vectors of channels: Winograd's form
+    ((1, 32, 6, 5), (16, 32, 3, 3)),
+    ((1, 128, 6, 5), (128, 128, 3, 3)),
+    ((1, 16, 6, 5), (16, 16, 5, 5)),
+    ((1, 16, 6, 6), (16, 16, 7, 7)),
+]
+REFUSED = [  # a stride, a dilation, other windows, and parts of vectors, also of a group
+    ((1, 16, 9, 8), (16, 16, 3, 3), ((2, 2), (1, 1), (1, 1), 1)),
+    ((1, 16, 9, 8), (16, 16, 3, 3), ((1, 1), (1, 1), (1, 2), 1)),
+    ((1, 32, 9, 8), (48, 16, 3, 3), ((1, 1), (1, 1), (1, 1), 2)),
+    ((1, 32, 9, 8), (32, 1, 3, 3), ((1, 1), (1, 1), (1, 1), 32)),
+    ((1, 16, 9, 8), (16, 16, 3, 1), PLAIN),
+    ((1, 16, 9, 8), (16, 16, 1, 1), PLAIN),
+    ((1, 16, 9, 8), (16, 16, 2, 2), PLAIN),
+    ((1, 17, 9, 8), (16, 17, 3, 3), PLAIN),
+    ((1, 16, 9, 8), (21, 16, 3, 3), PLAIN),
+]
+
+
+def test_winograd_runs_where_it_is_asked_for(ran, dtype):
+    conv.set_algorithm("winograd")
+    for shape, weight_shape in ALLOWED:
+        three(shape, weight_shape, PLAIN, dtype)
+    assert ran == ["winograd"] * 3 * len(ALLOWED)
+
+
+def test_every_group_by_winograd(ran):
+    conv.set_algorithm("winograd")
+    three((1, 48, 9, 8), (48, 16, 3, 3), ((1, 1), (1, 1), (1, 1), 3))
+    assert ran == ["winograd"] * 9
+
+
+def test_direct_runs_where_it_is_asked_for(ran, dtype):
+    conv.set_algorithm("direct")
+    for shape, weight_shape in ALLOWED:
+        three(shape, weight_shape, PLAIN, dtype)
+    three((1, 64, 40, 40), (64, 64, 3, 3), PLAIN, dtype)
+    assert ran == ["direct"] * 3 * (len(ALLOWED) + 1)
+
+
+@pytest.mark.parametrize("name", ["auto", "winograd"])
+def test_what_winograd_cannot_do_is_direct(ran, name):
+    conv.set_algorithm(name)
+    for shape, weight_shape, window in REFUSED:
+        three(shape, weight_shape, window)
+        assert set(ran) == {"direct"}, (shape, weight_shape, window)
+
+
+def test_what_is_faster_is_taken(ran):
+    """The middle layers of a net on a photograph; not its first, not small maps, not float64."""
+    conv.set_algorithm("auto")
+    three((1, 64, 56, 56), (64, 64, 3, 3), PLAIN)
+    three((1, 256, 28, 28), (128, 256, 3, 3), PLAIN)
+    assert ran == ["winograd"] * 6
+    ran.clear()
+    three((1, 3, 56, 56), (64, 3, 3, 3), PLAIN)
+    three((1, 64, 4, 4), (64, 64, 3, 3), PLAIN)
+    three((1, 64, 56, 56), (64, 64, 3, 3), PLAIN, np.float64)
+    assert ran == ["direct"] * 9
+
+
+def test_set_algorithm_of_the_package(ran):
+    for name in ("direct", "winograd"):
+        mf.set_algorithm(name)
+        three(*ALLOWED[0], PLAIN)
+    assert ran == ["direct"] * 3 + ["winograd"] * 3
+    with pytest.raises(ValueError, match="'fft'"):
+        mf.set_algorithm("fft")
+
+
+def test_an_algorithm_that_there_is_not(ran):
+    conv.set_algorithm("winograd")
+    with pytest.raises(ValueError, match="algorithm 'fft' is none of auto, direct, winograd"):
+        conv.set_algorithm("fft")
+    three(*ALLOWED[0], PLAIN)
+    assert ran == ["winograd"] * 3  # what was set before stays
