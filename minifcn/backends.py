@@ -7,6 +7,7 @@ other file of the project knows on what an array is computed.
 import importlib
 import importlib.util
 import os
+from functools import cache
 from types import ModuleType
 
 import numpy as np
@@ -57,7 +58,12 @@ def kernels_for(array) -> ModuleType:
         raise TypeError(
             f"no backend computes on a {type(array).__module__}.{type(array).__name__}"
         )
-    return importlib.import_module(f"minifcn.kernels.{current_backend()}")
+    return _table(current_backend())
+
+
+@cache
+def _table(name: str) -> ModuleType:
+    return importlib.import_module(f"minifcn.kernels.{name}")
 
 
 def array_module(array) -> ModuleType:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .compile import kernel
 from .flat import dense, empty_like, flat, for_blocks, like
-from .layout import channels_last, empty, is_channels_last
+from .layout import channels_last, empty, is_channels_last, pointer
 from .tasks import tasks
 from .threads import VECTOR, parallel_for
 from .vectors import (
@@ -103,8 +103,8 @@ def _sum_pixels(gy, y, gx, rectify: bool):
     work, form = part * C // VECTOR, kind(gy.dtype)
     if C % form.dtype[0].shape[2] == 0:
         item = gy.itemsize
-        places = (gy.ctypes.data, gy_apart * item), (y.ctypes.data, y_apart * item)
-        places = *places, (gx.ctypes.data, C * item), sums
+        places = (pointer(gy), gy_apart * item), (pointer(y), y_apart * item)
+        places = *places, (pointer(gx), C * item), sums
         parallel_for(_sum_vectors, len(sums), form, *places, P, part, rectify, work=work)
     else:
         arrays = gy, gy_apart, y, y_apart, gx, sums

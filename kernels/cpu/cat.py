@@ -7,7 +7,7 @@ Loop nest: rows of the result, one a task; parts; pixels, a run of channels each
 import numpy as np
 
 from .compile import kernel
-from .layout import LINE, empty, streams
+from .layout import LINE, empty, pointer, streams
 from .tasks import tasks
 from .threads import VECTOR, parallel_for
 from .vectors import copy_vectors, itemsize, kind, lanes, move, settle
@@ -20,9 +20,9 @@ def cat(arrays, axis: int):
     N, _, H, W = arrays[0].shape
     y = empty((N, sum(a.shape[1] for a in arrays), H, W), arrays[0].dtype)
     item = y.itemsize
-    parts = [(a.ctypes.data, *_steps(a), a.shape[1] * item) for a in arrays]
+    parts = [(pointer(a), *_steps(a), a.shape[1] * item) for a in arrays]
     work = max(1, y.size // max(1, N * H) // VECTOR)
-    target = y.ctypes.data, *_steps(y)
+    target = pointer(y), *_steps(y)
     past_caches = streams(y) and all(a.shape[1] * item % LINE == 0 for a in arrays)
     settings = kind(y.dtype), np.array(parts), target, H, W, past_caches
     parallel_for(_cat, N * H, *settings, work=work)

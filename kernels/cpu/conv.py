@@ -17,6 +17,7 @@ Nothing is ever laid out as columns. ``set_algorithm`` forces one of the two; "a
 Winograd's where it was measured to be faster: see ``winograd_tile``.
 """
 
+from functools import lru_cache
 from math import gcd
 
 import numpy as np
@@ -50,13 +51,10 @@ def conv2d(
     x (N, C, H, W), w (K, C/groups, KH, KW), b (K,) or None; returns y (N, K, OH, OW), or max(y, 0)
     with ``relu``; in ``out``, some channels of an array of ``empty_maps``, if that is given.
     """
-    y, K = out, len(w)
-    if out is None:
-        axes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
-        y = empty_maps((len(x), K, *(conv_size(*axis) for axis in axes)), x.dtype)
-    origin = tuple(-p for p in padding)
-    filters = w.reshape(groups, K // groups, *w.shape[1:])
-    _correlate(_dense_channels(x), filters, y, b, origin, stride, dilation, relu, keep=w)
+    shape, filters, origin = _shapes(x.shape, w.shape, *map(tuple, (stride, padding, dilation)))
+    y = empty_maps(shape, x.dtype) if out is None else out
+    w_g = w.reshape(groups, len(w) // groups, *filters)
+    _correlate(_dense_channels(x), w_g, y, b, origin, stride, dilation, relu, keep=w)
     return y
 
 
@@ -78,10 +76,8 @@ def conv2d_grad_input(
         for gy_g, w_g, gx_g in _by_group(gy, w, gx):
             winograd_panels.correlate_input(gy_g, w_g.swapaxes(1, 2), gx_g, origin=origin, m=m)
         return gx
-    rows, columns = (
-        [_phase(start, s, p, d, k) for start in range(min(s, n))]
-        for n, s, p, d, k in zip(input_size, stride, padding, dilation, w.shape[3:], strict=True)
-    )
+    axes = zip(input_size, stride, padding, dilation, w.shape[3:], strict=True)
+    rows, columns = (_phases(*axis) for axis in axes)
     for top, (taps_i, h0, DH) in enumerate(rows):
         for left, (taps_j, w0, DW) in enumerate(columns):
             part = gx[:, :, top :: stride[0], left :: stride[1]]
@@ -136,11 +132,25 @@ def winograd_tile(w, output_shape, step: Pair, dilation: Pair) -> int:
     return TILES[KH] if worth or _algorithm == "winograd" else 0
 
 
+@lru_cache(4096)
+def _shapes(x_shape, w_shape, stride: Pair, padding: Pair, dilation: Pair):
+    """The output's shape, that of a filter, and where the first window starts."""
+    axes = zip(x_shape[2:], w_shape[2:], stride, padding, dilation, strict=True)
+    shape = x_shape[0], w_shape[0], *(conv_size(*axis) for axis in axes)
+    return shape, w_shape[1:], tuple(-p for p in padding)
+
+
 def _dense_channels(x):
     """x where its channels are neighbours in memory, else a copy in which they are."""
     if x.strides[1] == x.itemsize or x.shape[1] == 1:
         return x
     return channels_last(x)
+
+
+@lru_cache(4096)
+def _phases(n: int, s: int, p: int, d: int, k: int) -> list[tuple[slice, int, int]]:
+    """``_phase`` of every first pixel of an axis, of which there are min(s, n)."""
+    return [_phase(start, s, p, d, k) for start in range(min(s, n))]
 
 
 def _phase(start: int, s: int, p: int, d: int, k: int) -> tuple[slice, int, int]:

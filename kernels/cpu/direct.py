@@ -37,8 +37,8 @@ from typing import NamedTuple
 
 from .compile import kernel
 from .frame import columns_seen, copy_frame, framed, reach, rows_seen
-from .layout import LINE, scratch, streams
-from .packing import pack_block, pack_panel, panels_of, row_of, width_of
+from .layout import LINE, pointer, scratch, streams
+from .packing import pack_block, pack_piece, panels_of, pieces_of, row_of, width_of
 from .tasks import COUNTERS, await_all, finish, room_of, take, tasks
 from .threads import parallel_for
 from .tile import ACCUMULATE, NARROW, RELU, ROWS, STREAM, WIDE, heights, tiles
@@ -65,63 +65,66 @@ def correlate(
     """
     if 0 in y.shape:
         return
-    form, item = kind(x.dtype), x.itemsize
-    layout = x.shape, x.strides, y.shape, y.strides
-    plan = _plan(width_of(form), item, *layout, w.shape, origin, step, dilation)
+    form = kind(x.dtype)
+    shapes = x.shape, x.strides, y.shape, y.strides, w.shape, w.strides
+    plan = _plan(width_of(form), x.itemsize, *shapes, origin, step, dilation)
     if plan is None:
         sizes = x.shape[2:], y.shape[2:], w.shape[3:]
         first, last, _ = reach(*sizes, origin, step, dilation)
         x = framed(form, x, first, last)
         correlate(x, w, y, bias, origin=(0, 0), step=step, dilation=dilation, relu=relu)
         return
-    G, K = w.shape[:2]
     memory, packed = scratch(COUNTERS + plan.packed, COUNTERS) if plan.packed else (None, 0)
     biases = None
     if bias is not None:
-        biases = panels_of(bias, G, K, -(-K // width_of(form)), width_of(form))
-    past_caches = K * item % LINE == 0 and plan.block == w.shape[2] and streams(y)
+        biases = panels_of(bias, *w.shape[:2], width_of(form))
+    addresses = (
+        *(pointer(x), pointer(y), pointer(w)),
+        packed + COUNTERS if packed else 0,
+        0 if biases is None else pointer(biases),
+    )
+    flags = (RELU if relu else 0) | (STREAM if plan.may_stream and streams(y) else 0)
     parallel_for(
-        _correlate,
-        plan.tasks,
-        *(plan.places, form, plan.parts, plan.strips, plan.rows, plan.whole),
-        (x.ctypes.data, *plan.x_steps),
-        (y.ctypes.data, *plan.y_steps),
-        (w.ctypes.data, *w.strides),
-        packed and packed + COUNTERS,
-        0 if biases is None else biases.ctypes.data,
-        plan.sizes,
-        (*w.shape, plan.block),
-        (*origin, *step, *dilation),
-        *(plan.columns, plan.seeing),
-        (RELU if relu else 0) | (STREAM if past_caches else 0),
+        *(_correlate, plan.tasks, form, addresses, flags, *plan.cut),
         work=plan.work,
         room=plan.room,
     )
-    del memory  # until here it is in use
+    del memory, biases  # until here they are in use
 
 
 class Plan(NamedTuple):
     """How a convolution of these shapes is cut: see the module."""
 
-    whole: bool  # a task is a panel, and packs it itself
     tasks: int
-    parts: int  # tasks of a strip, or panels
-    strips: int  # of an image
-    rows: int  # of a strip
-    block: int  # input channels of a panel's block
+    work: int  # of a task
+    room: int  # bytes of a thread's own memory
+    packed: int  # bytes of all panels, or 0 where a task packs its own
+    may_stream: bool
+    cut: "Cut"
+
+
+class Cut(NamedTuple):
+    """What of it the kernel takes."""
+
+    places: tuple  # of the parts of a thread's own memory
+    shape: tuple  # G, K, C, KH, KW, and the input channels of a panel's block
+    window: tuple  # origin, step, dilation
     sizes: tuple  # N, H, W, rows, pixels of a row, of the last row
     x_steps: tuple  # distances of images, rows, pixels
     y_steps: tuple
-    packed: int  # bytes of all panels, or 0 where a task packs its own
+    w_steps: tuple
     columns: tuple  # input columns from, to, of a strip that is copied
     seeing: tuple  # output columns from, to, that see any of them
-    places: tuple  # of the parts of a thread's own memory
-    room: int
-    work: int
+    parts: int  # tasks of a strip, or panels
+    strips: int  # of an image
+    rows: int  # of a strip
+    whole: bool  # a task is a panel, and packs it itself
 
 
 @lru_cache(4096)
-def _plan(width, item, x_shape, x_strides, y_shape, y_strides, w_shape, origin, step, dilation):
+def _plan(
+    width, item, x_shape, x_strides, y_shape, y_strides, w_shape, w_strides, origin, step, dilation
+):
     """The plan, or None where the map must first get its border: a layer's next call has it."""
     (N, _, H, W), (G, K, C, KH, KW), (_, _, OH, OW) = x_shape, w_shape, y_shape
     panels = -(-K // width)
@@ -162,11 +165,17 @@ def _plan(width, item, x_shape, x_strides, y_shape, y_strides, w_shape, origin, 
         OW * width * item if K % width else 0,  # a row of tiles that do not fill their panel
         KH * KW * block * width * item if whole else 0,  # a panel
     )
-    work = N * OH * OW * G * K * C * KH * KW * 2 // FLOPS // tasks
+    x_steps, y_steps = map(tuple, steps)
     return Plan(
-        *(whole, tasks, parts, strips, rows, block, (N, H, W, *sizes)),
-        *(tuple(steps[0]), tuple(steps[1]), 0 if whole else G * panels * panel),
-        *(columns, seeing, places, room, work),
+        tasks=tasks,
+        work=N * OH * OW * G * K * C * KH * KW * 2 // FLOPS // tasks,
+        room=room,
+        packed=0 if whole else G * panels * panel,
+        may_stream=K * item % LINE == 0 and block == C,
+        cut=Cut(
+            *(places, (*w_shape, block), (*origin, *step, *dilation), (N, H, W, *sizes)),
+            *(x_steps, y_steps, w_strides, columns, seeing, parts, strips, rows, whole),
+        ),
     )
 
 
@@ -178,41 +187,46 @@ def _is_run(shape, strides) -> bool:
 
 @kernel()
 def _correlate(
-    work, places, form, parts, strips, rows, whole,
-    x, y, w, packed, biases, sizes, shape, window, columns, seeing, flags,
+    work, form, addresses, flags, places, shape, window, sizes, x_steps, y_steps, w_steps,
+    columns, seeing, parts, strips, rows, whole,
 ):  # fmt: skip
-    """Tasks (strip, part): see the module. x, y: address and distances of images, rows, pixels."""
+    """Tasks (strip, part): see the module and ``Cut``. addresses: of x, y, the weights, the
+    packed panels or 0, the biases or 0."""
     room = room_of(work)
+    x, y, w, packed, biases = addresses
+    w_at = (w, w_steps[0], w_steps[1], w_steps[2], w_steps[3], w_steps[4])
     (N, H, W, OH, OW, OW_last), (G, K, C, KH, KW, block) = sizes, shape
     h0, w0, SH, SW, DH, DW = window
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
     panels = -(-K // width)
     panel_bytes = C * KH * KW * width * item
+    y_n, y_h, y_w = y_steps
     left, right = columns
     pixel = G * C * item
     frame, edge, own = room + places[0], room + places[1], room + places[2]
     ready = packed == 0
     for task in tasks(work):
         if not ready:
-            p = take(packed - COUNTERS)
-            while p < G * panels:
-                pack_panel(form, w, (K, C, KH, KW), packed, block, p)
+            pieces = G * panels * pieces_of(C, (KH, KW))
+            piece = take(packed - COUNTERS)
+            while piece < pieces:
+                pack_piece(form, w_at, (K, C, KH, KW), packed, block, piece)
                 finish(packed - COUNTERS)
-                p = take(packed - COUNTERS)
-            await_all(work, packed - COUNTERS, G * panels)
+                piece = take(packed - COUNTERS)
+            await_all(work, packed - COUNTERS, pieces)
             ready = True
         strip, part = task // parts, task % parts
         n0, n1, r0, r1 = 0, N, 0, OH
         if not whole:
             n0, r0 = strip // strips, strip % strips * rows
             n1, r1 = n0 + 1, min(r0 + rows, OH)
-        x_n, x_h, x_w = x[1], x[2], x[3]
-        source = x[0] + h0 * x_h + w0 * x_w  # what the first window of image 0 sees first
+        x_n, x_h, x_w = x_steps
+        source = x + h0 * x_h + w0 * x_w  # what the first window of image 0 sees first
         if right > left:
             h = r0 * SH + h0
             count = (r1 - 1 - r0) * SH + (KH - 1) * DH + 1
             copy_frame(
-                (x[0] + n0 * x_n, x_h, x_w), (H, W, pixel),
+                (x + n0 * x_n, x_h, x_w), (H, W, pixel),
                 (h, left), (count, right - left), frame,
             )  # fmt: skip
             x_n, x_h, x_w = 0, (right - left) * pixel, pixel
@@ -229,7 +243,7 @@ def _correlate(
                 b = packed + p * panel_bytes + c0 * KH * KW * row * item
                 if packed == 0:
                     b = own
-                    pack_block(form, row, w, g, (k0, filters), (c0, c1), (KH, KW), b)
+                    pack_block(form, row, w_at, g, (k0, filters), (c0, c1), (KH, KW), b)
                 depth = c1 - c0
                 run, inner = depth, KW
                 if DW == 1 and run * item == x_w:  # the channels of the next pixel follow
@@ -241,13 +255,13 @@ def _correlate(
                     for r in range(r0, r1):
                         pixels = OW if r < OH - 1 else OW_last
                         a = source + n * x_n + r * SH * x_h + (g * C + c0) * item
-                        c = y[0] + n * y[1] + r * y[2] + (g * K + k0) * item
-                        to, apart = c, y[3]
+                        c = y + n * y_n + r * y_h + (g * K + k0) * item
+                        to, apart = c, y_w
                         if filters < row:
                             to, apart = edge, row * item
                             if c0 > 0:
                                 for q in range(pixels):
-                                    move(edge + q * apart, c + q * y[3], filters * item)
+                                    move(edge + q * apart, c + q * y_w, filters * item)
                         i0, i1, seen = 0, KH, (0, pixels)
                         if right > left:
                             i0, i1 = rows_seen(r * SH + h0, DH, KH, H)
@@ -278,5 +292,5 @@ def _correlate(
                                     )  # fmt: skip
                         if filters < row:
                             for q in range(pixels):
-                                move(c + q * y[3], edge + q * apart, filters * item)
+                                move(c + q * y_w, edge + q * apart, filters * item)
     settle()

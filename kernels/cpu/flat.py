@@ -8,7 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from .compile import kernel
 from .layout import aligned, channels_last, is_channels_last
+from .tasks import tasks
 from .threads import VECTOR, parallel_for
 
 BLOCK = 4096  # numbers of a task: some of three arrays fit in a small first cache
@@ -42,6 +44,29 @@ def for_blocks(function, *arguments) -> None:
     """function(work, BLOCK, *arguments) by all threads; the first argument is a flat array."""
     tasks = -(-arguments[0].size // BLOCK)
     parallel_for(function, tasks, BLOCK, *arguments, work=BLOCK // VECTOR)
+
+
+def add_up(parts, total) -> None:
+    """total = parts[0] + parts[1] + ..., in this order. parts: without gaps."""
+    in_place = total.flags.c_contiguous
+    numbers = total.reshape(-1) if in_place else aligned((total.size,), total.dtype)
+    some = parts.reshape(len(parts), total.size)
+    work = len(parts) * BLOCK // VECTOR
+    parallel_for(_add_up, -(-total.size // BLOCK), BLOCK, some, numbers, work=work)
+    if not in_place:
+        total[...] = numbers.reshape(total.shape)
+
+
+@kernel()
+def _add_up(work, block, parts, total):
+    for task in tasks(work):
+        some = slice(task * block, (task + 1) * block)
+        numbers, all_parts = total[some], parts[:, some]
+        numbers[:] = all_parts[0]
+        for p in range(1, len(all_parts)):
+            part = all_parts[p]
+            for i in range(len(numbers)):
+                numbers[i] += part[i]
 
 
 def dense(x):

@@ -1,7 +1,7 @@
 """The zero border of a map: copies of its rows with zeros around them."""
 
 from .compile import kernel
-from .layout import aligned
+from .layout import aligned, pointer
 from .tasks import tasks
 from .threads import parallel_for
 from .vectors import clear, itemsize, move
@@ -37,9 +37,9 @@ def framed(form, x, first: Pair, last: Pair):
     N, C, H, W = x.shape
     OH, OW = (b - a for a, b in zip(first, last, strict=True))
     y = aligned((N, OH, OW, C), x.dtype)
-    place = (x.ctypes.data, x.strides[0], x.strides[2], x.strides[3])
+    place = (pointer(x), x.strides[0], x.strides[2], x.strides[3])
     parallel_for(
-        _frame_rows, N * OH, form, place, (H, W, C), first, (OH, OW), y.ctypes.data, work=OW * C
+        _frame_rows, N * OH, form, place, (H, W, C), first, (OH, OW), pointer(y), work=OW * C
     )
     return y.transpose(0, 3, 1, 2)
 

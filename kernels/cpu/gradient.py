@@ -24,10 +24,16 @@ share of the strips each, and the shares are added up in order: which share a st
 depends on shapes alone.
 """
 
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 
 from .compile import kernel
+from .flat import add_up
 from .frame import columns_seen, copy_frame, reach
+from .layout import pointer
 from .packing import row_of, unpack_block, width_of
 from .tasks import room_of, tasks
 from .threads import parallel_for
@@ -52,20 +58,67 @@ def correlate_weights(
     x and gy have their channels next to each other in memory; gw may have any strides.
     """
     form = kind(x.dtype)
-    (N, _, H, W), (G, K, C, KH, KW), (_, _, OH, OW) = x.shape, gw.shape, gy.shape
     if gy.size == 0:
         gw[...] = 0
         return
+    shapes = x.shape, x.strides, gw.shape, gw.strides, gy.shape, gy.strides
+    plan = _plan(width_of(form), x.itemsize, *shapes, origin, step, dilation)
+    parts = gw if plan.shares == 1 else np.empty((plan.shares, *gw.shape), gw.dtype)
+    addresses = pointer(x), pointer(gy), pointer(parts)
+    parallel_for(
+        *(_correlate_weights, plan.tasks, form, addresses, plan.shares, *plan.cut),
+        work=plan.work,
+        room=plan.room,
+    )
+    if plan.shares > 1:
+        add_up(parts, gw)
+
+
+class Plan(NamedTuple):
+    """How a gradient of these shapes is cut: see the module."""
+
+    tasks: int
+    work: int  # of a task
+    room: int  # bytes of a thread's own memory
+    shares: int  # of the strips
+    cut: "Cut"
+
+
+class Cut(NamedTuple):
+    """What of it the kernel takes."""
+
+    places: tuple  # of the parts of a thread's own memory
+    shape: tuple  # G, K, C, KH, KW
+    window: tuple  # origin, step, dilation
+    sizes: tuple  # H, W, rows, pixels of a row of gy
+    x_steps: tuple  # distances of images, rows, pixels
+    gy_steps: tuple
+    gw_steps: tuple  # distances of shares, groups, filters, channels, rows, columns
+    columns: tuple  # input columns from, to, of a strip that is copied
+    seeing: tuple  # output columns from, to, that see any of them
+    blocks: int  # of input channels
+    block: int  # channels of each
+    groups: int  # of panels
+    group: int  # panels of each
+    strips: int
+    strip: tuple  # its rows, its pixels of a row
+
+
+@lru_cache(4096)
+def _plan(
+    width, item, x_shape, x_strides, w_shape, w_strides, y_shape, y_strides, origin, step, dilation
+):
+    """The plan; a layer's next call has it."""
+    (N, _, H, W), (G, K, C, KH, KW), (_, _, OH, OW) = x_shape, w_shape, y_shape
     first, last, padded = reach((H, W), (OH, OW), (KH, KW), origin, step, dilation)
-    x_strides, y_strides = ([a.strides[i] for i in (0, 2, 3)] for a in (x, gy))
+    x_steps, gy_steps = (tuple(s[i] for i in (0, 2, 3)) for s in (x_strides, y_strides))
     if KH == KW == 1 and not padded and origin == (0, 0) and step == (1, 1):
-        even = all(a.strides[2] == W * a.strides[3] for a in (x, gy)) or H == 1
+        even = all(row == W * pixel for _, row, pixel in (x_steps, gy_steps)) or H == 1
         if even and N > 1:
-            even = all(a.strides[0] == H * W * a.strides[3] for a in (x, gy))
+            even = all(image == H * W * pixel for image, _, pixel in (x_steps, gy_steps))
         if even:  # one long row
             N, OH, OW = 1, 1, N * H * W
 
-    item, width = x.itemsize, width_of(form)
     panels, line = -(-K // width), KH * KW * width * item
     most = max(1, min(max(64, CHANNELS // (KH * KW)), SUMS // line))
     block = -(-C // -(-C // most))
@@ -78,41 +131,44 @@ def correlate_weights(
     strips = N * -(-OH // strip[0]) * -(-OW // strip[1])
     count = G * blocks * groups
     shares = min(strips, -(-TASKS // count))
-    parts = gw if shares == 1 else np.empty((shares, *gw.shape), gw.dtype)
-    part_strides = (0, *gw.strides) if shares == 1 else parts.strides
+    share = math.prod(w_shape) * item
+    # Alone, a task writes to gw as it is; of several shares each has an array of its own
+    own = (share, *(math.prod(w_shape[i + 1 :]) * item for i in range(5)))
     seen = (strip[0] - 1) * step[0] + (KH - 1) * dilation[0] + 1
     places, room = carve(
         seen * (last[1] - first[1]) * block * item if padded else 0,  # x of a strip
         strip[0] * strip[1] * width * item,  # a panel of its gy
         group * block * line,  # the sums
     )
-    parallel_for(
-        _correlate_weights,
-        *(shares * count, places, form, shares, blocks, groups, strips, strip, block, group),
-        (x.ctypes.data, *x_strides),
-        (gy.ctypes.data, *y_strides),
-        (parts.ctypes.data, *part_strides),
-        (H, W, OH, OW),
-        (G, K, C, KH, KW),
-        (*origin, *step, *dilation),
-        (first[1], last[1]) if padded else (0, 0),
-        columns_seen(W, OW, KW, origin[1], step[1], dilation[1]) if padded else (0, 0),
+    return Plan(
+        tasks=shares * count,
         work=max(1, N * OH * OW * G * K * C * KH * KW * 2 // FLOPS // (shares * count)),
         room=room,
+        shares=shares,
+        cut=Cut(
+            *(places, (G, K, C, KH, KW), (*origin, *step, *dilation), (H, W, OH, OW)),
+            *(x_steps, gy_steps, (0, *w_strides) if shares == 1 else own),
+            (first[1], last[1]) if padded else (0, 0),
+            columns_seen(W, OW, KW, origin[1], step[1], dilation[1]) if padded else (0, 0),
+            *(blocks, block, groups, group, strips, strip),
+        ),
     )
-    if shares > 1:
-        np.sum(parts, axis=0, out=gw)
 
 
 @kernel()
 def _correlate_weights(
-    work, places, form, shares, blocks, groups, strips, strip, block, group,
-    x, gy, gw, sizes, shape, window, columns, seeing,
+    work, form, addresses, shares, places, shape, window, sizes, x_steps, gy_steps, gw_steps,
+    columns, seeing, blocks, block, groups, group, strips, strip,
 ):  # fmt: skip
-    """Tasks (share, group of filters, block of channels, panels): see the module."""
+    """Tasks (share, group of filters, block of channels, panels): see the module and ``Cut``.
+    addresses: of x, of gy, and of gw or its shares."""
     room = room_of(work)
+    x, gy, gw = addresses
     (H, W, OH, OW), (G, K, C, KH, KW) = sizes, shape
     h0, w0, SH, SW, DH, DW = window
+    x_n, row_of_x, pixel_of_x = x_steps
+    gy_n, gy_h, gy_w = gy_steps
+    w_share, w_g, w_k, w_c, w_i, w_j = gw_steps
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
     panels = -(-K // width)
     left, right = columns
@@ -132,12 +188,12 @@ def _correlate_weights(
             n, place = divmod(s, down * across)
             r0, q0 = place // across * rows, place % across * pixels
             r1, q1 = min(r0 + rows, OH), min(q0 + pixels, OW)
-            x_h, x_w = x[2], x[3]
+            x_h, x_w = row_of_x, pixel_of_x
             channel = (g * C + c0) * item
-            source = x[0] + n * x[1] + (r0 * SH + h0) * x_h + (q0 * SW + w0) * x_w + channel
+            source = x + n * x_n + (r0 * SH + h0) * x_h + (q0 * SW + w0) * x_w + channel
             if right > left:
                 copy_frame(
-                    (x[0] + n * x[1] + channel, x_h, x_w), (H, W, depth * item),
+                    (x + n * x_n + channel, x_h, x_w), (H, W, depth * item),
                     (r0 * SH + h0, left),
                     ((r1 - 1 - r0) * SH + (KH - 1) * DH + 1, right - left), frame,
                 )  # fmt: skip
@@ -153,9 +209,9 @@ def _correlate_weights(
                 narrow, line = WIDE if row == width else NARROW, row * item
                 for r in range(r0, r1):
                     there = panel + (r - r0) * (q1 - q0) * line
-                    here = gy[0] + n * gy[1] + r * gy[2] + q0 * gy[3] + (g * K + p * width) * item
+                    here = gy + n * gy_n + r * gy_h + q0 * gy_w + (g * K + p * width) * item
                     for q in range(q1 - q0):
-                        move(there + q * line, here + q * gy[3], filters * item)
+                        move(there + q * line, here + q * gy_w, filters * item)
                         if filters < row:
                             clear(there + q * line + filters * item, (row - filters) * item)
                 for i in range(KH):
@@ -192,8 +248,8 @@ def _correlate_weights(
         for p in range(p0, p1):
             filters = min(width, K - p * width)
             here = sums + (p - p0) * panel_sums
-            there = gw[0] + share * gw[1] + g * gw[2] + p * width * gw[3] + c0 * gw[4]
+            there = gw + share * w_share + g * w_g + p * width * w_k + c0 * w_c
             unpack_block(
-                form, row_of(form, filters), here, there, (gw[3], gw[4], gw[5], gw[6]),
+                form, row_of(form, filters), here, there, (w_k, w_c, w_i, w_j),
                 (filters, depth, KH, KW),
             )  # fmt: skip

@@ -41,10 +41,26 @@ def aligned(shape, dtype) -> np.ndarray:
 def _room(size: int):
     """An array of bytes, where in it ``size`` of them start on a cache line, and their address."""
     buffer = np.empty(size + LINE, np.uint8)
-    # What ``buffer.ctypes.data`` is, in a quarter of the time
-    address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+    address = pointer(buffer)
     start = -address % LINE
     return buffer, start, address + start
+
+
+def pointer(array) -> int:
+    """The address of an array's first number: ``array.ctypes.data`` in a fifth of the time.
+
+    It is the first field of an array behind what every object of Python starts with
+    (PyArrayObject in NumPy's C interface).
+    """
+    return _word_at(id(array) + object.__basicsize__).value
+
+
+_word_at = ctypes.c_size_t.from_address
+_probe = np.empty(1)
+if pointer(_probe) != _probe.ctypes.data:  # another Python, another order
+
+    def pointer(array) -> int:
+        return array.ctypes.data
 
 
 def scratch(size: int, cleared: int):
@@ -63,8 +79,10 @@ def is_channels_last(x) -> bool:
 def streams(y) -> bool:
     """Whether y is too large to be found in a cache later, and whole vectors start where cache
     lines do: then it is better stored past the caches."""
+    if y.nbytes <= STREAMED:
+        return False
     steps = (s for i, s in enumerate(y.strides) if i != 1)
-    return y.nbytes > STREAMED and all(s % LINE == 0 for s in (y.ctypes.data, *steps))
+    return all(s % LINE == 0 for s in (pointer(y), *steps))
 
 
 def channels_last(x) -> np.ndarray:

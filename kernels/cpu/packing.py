@@ -22,6 +22,8 @@ from .vectors import (
     transpose_back,
 )
 
+PIECE = 512  # channels that a thread packs
+
 
 def width_of(form) -> int:
     """Numbers in a row of the tile."""
@@ -29,23 +31,36 @@ def width_of(form) -> int:
     return vectors * lanes
 
 
-def panels_of(bias, G: int, K: int, panels: int, width: int):
-    """A bias (G*K,) as (G*panels, width), zeros behind the last filter of a group."""
-    padded = np.zeros((G, panels * width), bias.dtype)
+def panels_of(bias, G: int, K: int, width: int):
+    """A bias (G*K,) as (G, panels * width), zeros behind the last filter of a group."""
+    if K % width == 0:
+        return bias.reshape(G, K)
+    padded = np.zeros((G, -(-K // width) * width), bias.dtype)
     padded[:, :K] = bias.reshape(G, K)
     return padded
 
 
 @kernel()
-def pack_panel(form, w, shape, packed, block, p):
-    """Panel p of w (G, K, C, KH, KW) to its place in ``packed``, which holds all of them:
-    [g][panel][block of channels][i][j][c][filter]. w: address and strides."""
+def pieces_of(C, window):
+    """How many pieces of channels a panel is packed in: of windows of one pixel they lie one
+    behind the other."""
+    return -(-C // PIECE) if window == (1, 1) else 1
+
+
+@kernel()
+def pack_piece(form, w, shape, packed, block, number):
+    """A piece of a panel of w (G, K, C, KH, KW) to its place in ``packed``, which holds all of
+    them: [g][panel][block of channels][i][j][c][filter]. w: address and strides."""
     K, C, KH, KW = shape
     width, item = panel_width(form), itemsize(form)
-    panels = -(-K // width)
-    k0 = p % panels * width
-    for c0 in range(0, C, block):
-        span = c0, min(c0 + block, C)
+    panels, pieces = -(-K // width), pieces_of(C, (KH, KW))
+    p, k0 = number // pieces, number // pieces % panels * width
+    first, last = 0, C
+    if pieces > 1:
+        first, block = number % pieces * PIECE, PIECE
+        last = min(first + PIECE, C)
+    for c0 in range(first, last, block):
+        span = c0, min(c0 + block, last)
         filters = k0, min(width, K - k0)
         row = row_of(form, filters[1])
         target = packed + (p * C * width + c0 * row) * KH * KW * item
@@ -71,39 +86,39 @@ def pack_block(form, width, w, g, filters, channels, window, target):
     depth = c1 - c0
     runs, run = _runs(item, (w_c, w_i, w_j), depth, (KH, KW))
     backwards = run > 0 and w_j < 0 and KW > 1  # the distance along an axis of 1 says nothing
-    table = np.empty(vector, np.int64)
-    # Whole squares of filters and of numbers that follow each other
-    whole, squares = count // vector * vector, run // vector * vector
-    for c in range(runs):
-        start = source + c * w_c
-        if backwards:
-            start += (KH - 1) * w_i + (KW - 1) * w_j
-        for f in range(0, squares, vector):
-            _places(table, target, c, f, depth, (KH, KW), backwards, width * item)
-            for k in range(0, whole, vector):
-                here = start + k * w_k + f * item
-                transpose(form, here, w_k, address_of(table), k * item)
-    # and the rest: whole rows where filters are neighbours, else number by number
-    if whole == width and squares == run and run > 0:
+    # Squares of filters and of numbers that follow each other; the last ones overlap. A short run
+    # is read together with what lies behind it or, of the last channel, before it
+    beside = runs > 1 and w_c >= vector * item
+    squares = count >= vector and run > 0 and (run >= vector or beside)
+    if count < width:
+        clear(target, KH * KW * depth * width * item)
+    if squares:
+        table = np.empty(3 * vector, np.int64)
+        for c in range(runs):
+            start = source + c * w_c
+            if backwards:
+                start += (KH - 1) * w_i + (KW - 1) * w_j
+            for first in range(0, run, vector):
+                f = first
+                if run >= vector or c == runs - 1:
+                    f = min(first, run - vector)
+                _places(table, target, c, f, run, depth, (KH, KW), backwards, width * item)
+                for k in range(0, count, vector):
+                    k = min(k, count - vector)
+                    here = start + k * w_k + f * item
+                    transpose(form, here, w_k, address_of(table), k * item)
         return
+    # else whole rows where filters are neighbours, or number by number
     for c in range(depth):
         for i in range(KH):
             for j in range(KW):
-                f = c * KH * KW + i * KW + j
-                if runs == depth:
-                    f = KH * KW - 1 - i * KW - j if backwards else i * KW + j
-                first = whole if f < squares else 0
-                if first == width:
-                    continue
                 here = source + c * w_c + i * w_i + j * w_j
                 there = target + ((i * KW + j) * depth + c) * width * item
                 if w_k == item:
                     move(there, here, count * item)
                 else:
-                    for k in range(first, count):
+                    for k in range(count):
                         put(form, there + k * item, get(form, here + k * w_k))
-                if count < width:
-                    clear(there + count * item, (width - count) * item)
 
 
 @kernel()
@@ -112,29 +127,26 @@ def unpack_block(form, width, panel, target, strides, shape):
     (w_k, w_c, w_i, w_j), (filters, depth, KH, KW) = strides, shape
     item, vector = itemsize(form), lanes(form)
     runs, run = _runs(item, (w_c, w_i, w_j), depth, (KH, KW))
-    if w_j < 0:
-        run = 0
-    table = np.empty(vector, np.int64)
-    whole, squares = filters // vector * vector, run // vector * vector
-    for c in range(runs):
-        for f in range(0, squares, vector):
-            _places(table, panel, c, f, depth, (KH, KW), False, width * item)
-            for k in range(0, whole, vector):
-                there = target + k * w_k + c * w_c + f * item
-                transpose_back(form, address_of(table), k * item, there, w_k)
-    if whole == filters and squares == run and run > 0:
+    if filters >= vector and run >= vector and w_j >= 0:
+        table = np.empty(3 * vector, np.int64)
+        for c in range(runs):
+            for f in range(0, run, vector):
+                f = min(f, run - vector)
+                _places(table, panel, c, f, run, depth, (KH, KW), False, width * item)
+                for k in range(0, filters, vector):
+                    k = min(k, filters - vector)
+                    there = target + k * w_k + c * w_c + f * item
+                    transpose_back(form, address_of(table), k * item, there, w_k)
         return
     for c in range(depth):
         for i in range(KH):
             for j in range(KW):
-                f = i * KW + j if runs == depth else c * KH * KW + i * KW + j
-                first = whole if f < squares else 0
                 here = panel + ((i * KW + j) * depth + c) * width * item
                 there = target + c * w_c + i * w_i + j * w_j
                 if w_k == item:
                     move(there, here, filters * item)
                 else:
-                    for k in range(first, filters):
+                    for k in range(filters):
                         put(form, there + k * w_k, get(form, here + k * item))
 
 
@@ -157,12 +169,18 @@ def _runs(item, strides, depth, window):
 
 
 @kernel()
-def _places(table, panel, c, f, depth, window, backwards, row):
-    """The addresses in a panel [i][j][c] of the numbers f, f + 1, ... of a run that starts at
-    channel c; rows of the panel are ``row`` bytes."""
-    taps = window[0] * window[1]
-    c, tap = c + f // taps, f % taps
-    for v in range(len(table)):
+def _places(table, panel, c, f, run, depth, window, backwards, row):
+    """The addresses in a panel [i][j][c] of as many numbers as the table is long, f, f + 1, ... of
+    a run that starts at channel c; rows of the panel are ``row`` bytes. Numbers before and behind
+    the run go where nobody reads them, to the last two thirds of the table."""
+    taps, places = window[0] * window[1], len(table) // 3
+    unread = address_of(table) + places * 8
+    first, tap = divmod(max(f, 0), taps)
+    c += first
+    for v in range(places):
+        if not 0 <= f + v < run:
+            table[v] = unread
+            continue
         table[v] = panel + ((taps - 1 - tap if backwards else tap) * depth + c) * row
         tap += 1
         if tap == taps:

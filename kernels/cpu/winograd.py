@@ -26,7 +26,7 @@ to the output's root mean square 1e-6 to 2e-6 (m = 4) and 2e-6 to 5e-6 (m = 6) a
 import numpy as np
 
 from .compile import kernel
-from .layout import aligned, streams
+from .layout import aligned, pointer, streams
 from .packing import pack_block, panels_of, width_of
 from .tasks import room_of, tasks
 from .threads import parallel_for
@@ -69,7 +69,7 @@ def correlate(
     if blocks % 2 and blocks < 16:
         blocks += 1
     block = -(-tiles // blocks)
-    biases = panels_of(bias, 1, K, panels, width) if bias is not None else None
+    biases = panels_of(bias, 1, K, width) if bias is not None else None
     n = m + 2
     parts, room = carve(
         n * n * block * (C * item + 64),  # V: rows not a power of two apart, or they would share
@@ -81,10 +81,10 @@ def correlate(
         _correlate,
         -(-tiles // block),
         *(parts, form, tiles_of(m, 3), block),
-        (x.ctypes.data, *(s for i, s in enumerate(x.strides) if i != 1)),
-        (y.ctypes.data, *(s for i, s in enumerate(y.strides) if i != 1)),
-        transformed.ctypes.data,
-        0 if biases is None else biases.ctypes.data,
+        (pointer(x), *(s for i, s in enumerate(x.strides) if i != 1)),
+        (pointer(y), *(s for i, s in enumerate(y.strides) if i != 1)),
+        pointer(transformed),
+        0 if biases is None else pointer(biases),
         (N, C, H, W, K, OH, OW),
         origin,
         (RELU if relu else 0) | (STREAM if streams(y) else 0),
@@ -99,7 +99,7 @@ def transform_filters(w, m: int):
     _, K, C, _, _ = w.shape
     panels = -(-K // width_of(form))
     u = aligned(((m + 2) ** 2, panels, C, width_of(form)), w.dtype)
-    where = (w.ctypes.data, *w.strides)
+    where = (pointer(w), *w.strides)
     count = panels * -(-C // 16)
     parallel_for(
         _transform_filters,
@@ -108,7 +108,7 @@ def transform_filters(w, m: int):
         tiles_of(m, 3),
         where,
         (K, C),
-        u.ctypes.data,
+        pointer(u),
         work=16 * 9 * 64,
     )
     return u

@@ -14,7 +14,8 @@ sum over tiles runs in the micro-kernel; the taps are made once, at the end.
 import numpy as np
 
 from .compile import kernel
-from .layout import aligned
+from .flat import add_up
+from .layout import aligned, pointer
 from .packing import unpack_block, width_of
 from .tasks import room_of, tasks
 from .threads import parallel_for
@@ -55,8 +56,8 @@ def correlate_weights(x, gy, gw, *, origin: Pair, m: int | None = None) -> None:
     shares = min(SHARES, -(-tiles // TILES)) if alone else 1
     sums = aligned((shares, *shape), x.dtype)
     where = (
-        (x.ctypes.data, *(x.strides[i] for i in (0, 2, 3))),
-        (gy.ctypes.data, *(gy.strides[i] for i in (0, 2, 3))),
+        (pointer(x), *(x.strides[i] for i in (0, 2, 3))),
+        (pointer(gy), *(gy.strides[i] for i in (0, 2, 3))),
         (H, W, C, OH, OW, K),
         origin,
         (down, across),
@@ -70,12 +71,13 @@ def correlate_weights(x, gy, gw, *, origin: Pair, m: int | None = None) -> None:
             n * n * max(C, K) * item,
         )
         sizes = tiles, shares, block, places
-        work, target = tiles // shares * per_tile, sums.ctypes.data
+        work, target = tiles // shares * per_tile, pointer(sums)
         parallel_for(
             _shares, shares, form, tiles_of(m, 3), sizes, *where, target, work=work, room=room
         )
         if shares > 1:
-            sums = sums.sum(axis=0, keepdims=True)
+            parts, sums = sums, aligned(shape, x.dtype)
+            add_up(parts, sums)
     else:
         chunk = min(tiles, max(TILES, CHUNK // per_tile))
         v, z = (
@@ -84,21 +86,21 @@ def correlate_weights(x, gy, gw, *, origin: Pair, m: int | None = None) -> None:
         )
         for first in range(0, tiles, chunk):
             count = min(chunk, tiles - first)
-            both = (first, count, chunk), v.ctypes.data, z.ctypes.data
+            both = (first, count, chunk), pointer(v), pointer(z)
             parallel_for(
                 _transforms, -(-count // TILES), form, tiles_of(m, 3), *where, *both, work=work
             )
             groups = n * n * -(-panels // 4)
-            more = sums.ctypes.data, C, panels, 4, first > 0
+            more = pointer(sums), C, panels, 4, first > 0
             parallel_for(_products, groups, form, both, *more, work=count * C * width)
-    target = gw.ctypes.data, *gw.strides[1:]
+    target = pointer(gw), *gw.strides[1:]
     count = panels * -(-C // 16)
     parallel_for(
         _taps,
         count,
         form,
         tiles_of(m, 3),
-        sums.ctypes.data,
+        pointer(sums),
         (K, C),
         target,
         work=n * n * 16 * width,

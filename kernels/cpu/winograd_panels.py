@@ -27,7 +27,7 @@ from math import ceil
 import numpy as np
 
 from .compile import kernel
-from .layout import aligned
+from .layout import aligned, pointer
 from .packing import pack_block, panels_of, unpack_block, width_of
 from .tasks import room_of, tasks
 from .threads import parallel_for
@@ -94,7 +94,7 @@ def _multiply(what, x, w, y, bias, origin: Pair, corner: Pair, grid: Pair, m: in
     panels, tiles = -(-K // width), N * grid[0] * grid[1]
     block = _even(C, BLOCK // (n * n * width * item), form)
     v = _positions(form, what, (m, r), x, origin, grid, block)
-    biases = panels_of(bias, 1, K, panels, width) if bias is not None else None
+    biases = panels_of(bias, 1, K, width) if bias is not None else None
     places, room = carve(
         r * r * block * width * item,  # filters
         n * n * block * width * item,  # U
@@ -103,9 +103,9 @@ def _multiply(what, x, w, y, bias, origin: Pair, corner: Pair, grid: Pair, m: in
     )
     parallel_for(
         _panels,
-        *(panels, places, form, tiles_of(m, r), v.ctypes.data, (w.ctypes.data, *w.strides)),
-        (y.ctypes.data, *(y.strides[i] for i in (0, 2, 3))),
-        0 if biases is None else biases.ctypes.data,
+        *(panels, places, form, tiles_of(m, r), pointer(v), (pointer(w), *w.strides)),
+        (pointer(y), *(y.strides[i] for i in (0, 2, 3))),
+        0 if biases is None else pointer(biases),
         (N, C, K, OH, OW, tiles, *grid, block),
         (what == SPREAD, *corner),
         RELU if relu else 0,
@@ -132,9 +132,9 @@ def correlate_weights(x, gy, gw, *, origin: Pair, m: int) -> None:
             places,
             form,
             tiles_of(m, r),
-            v.ctypes.data,
-            z.ctypes.data,
-            (gw.ctypes.data, *gw.strides[1:]),
+            pointer(v),
+            pointer(z),
+            (pointer(gw), *gw.strides[1:]),
         ),
         (C, K, tiles, block),
         work=n * n * tiles * block,
@@ -159,7 +159,7 @@ def _positions(form, what: int, size, x, origin: Pair, grid: Pair, width: int):
     tiles, n = N * grid[0] * grid[1], m + r - 1
     out = aligned((-(-C // width), n * n, tiles, width), x.dtype)
     strides = out.strides[2], out.strides[1], out.strides[0], width
-    place = x.ctypes.data, *(x.strides[i] for i in (0, 2, 3))
+    place = pointer(x), *(x.strides[i] for i in (0, 2, 3))
     parallel_for(
         _transform_tiles,
         -(-tiles // TILES),
@@ -172,7 +172,7 @@ def _positions(form, what: int, size, x, origin: Pair, grid: Pair, width: int):
             origin,
             grid,
             tiles,
-            out.ctypes.data,
+            pointer(out),
             strides,
         ),
         work=TILES * n * n * C,

@@ -11,6 +11,10 @@ def pair(value, name: str, least: int) -> Pair:
     Raises TypeError for anything else and ValueError below ``least``.
     """
     both = (value, value) if isinstance(value, (int, np.integer)) else value
+    if type(both) is tuple and len(both) == 2:  # as nearly always: nothing to convert
+        first, second = both
+        if type(first) is type(second) is int and first >= least <= second:
+            return both
     if (
         not isinstance(both, (tuple, list))
         or len(both) != 2
@@ -34,6 +38,9 @@ def image_shape(shape: tuple[int, ...], who: str, what: str = "x") -> tuple[int,
 
 def same_dtype(who: str, **arrays) -> None:
     """Raises TypeError unless all arrays (None is passed over) have one floating-point dtype."""
+    dtype = next(iter(arrays.values())).dtype
+    if dtype.kind == "f" and all(a is None or a.dtype is dtype for a in arrays.values()):
+        return  # NumPy has one object for each
     dtypes = {name: a.dtype for name, a in arrays.items() if a is not None}
     if len(set(dtypes.values())) > 1 or next(iter(dtypes.values())).kind != "f":
         found = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())

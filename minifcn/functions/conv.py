@@ -10,6 +10,8 @@ With the trilinear form T(x, w, y) = <y, conv(x, w)>,
 section 3.3); rarefaction is the dilation (section 3.2).
 """
 
+from functools import lru_cache
+
 from ..autograd import Function, Tensor, as_tensor
 from ..backends import kernels_for
 from ..kernels.shapes import conv_size, conv_transpose_size
@@ -32,31 +34,6 @@ class Windowed(Function):
         """(stride, padding, dilation, groups), as the kernels take them."""
         return self.stride, self.padding, self.dilation, self.groups
 
-    def check_weight(self, who: str, weight, channels: int, axis: int, x) -> None:
-        """Raises ValueError unless the weight's axis fits the input's channels and the groups.
-
-        axis 1 is a convolution's (weight holds C/groups there), axis 0 a transposed one's.
-        """
-        if len(weight) != 4 or 0 in weight:
-            raise ValueError(f"{who}: weight must be (K, C/groups, KH, KW); got shape {weight}")
-        if weight[0] % self.groups:
-            raise ValueError(
-                f"{who}: weight {weight}: {weight[0]} filters do not divide into "
-                f"{self.groups} groups"
-            )
-        wanted = weight[1] * self.groups if axis == 1 else weight[0]
-        if channels != wanted:
-            sum_ = f"{weight[1]}*{self.groups} = {wanted}" if axis == 1 else f"{wanted}"
-            raise ValueError(
-                f"{who}: x {x} has {channels} channels, but weight {weight} with "
-                f"groups={self.groups} takes {sum_}"
-            )
-
-    def check_bias(self, who: str, bias, channels: int) -> None:
-        """Raises ValueError unless the bias, if there is one, has one number a channel."""
-        if bias and bias[0] != (channels,):
-            raise ValueError(f"{who}: bias {bias[0]} for {channels} output channels")
-
 
 class Conv2d(Windowed):
     """y = conv(x, w) + b. Backward: gx = conv_transpose(gy, w), gw = conv_weight(x, gy).
@@ -70,12 +47,8 @@ class Conv2d(Windowed):
         self.relu, self.into = relu, into
 
     def infer_shape(self, x, weight, *bias):
-        N, C, H, W = image_shape(x, "conv2d")
-        self.check_weight("conv2d", weight, C, 1, x)
-        self.check_bias("conv2d", bias, weight[0])
         self.kernel_size = weight[2:]
-        axes = (H, W), self.kernel_size, self.stride, self.padding, self.dilation
-        self.shape = N, weight[0], *per_axis(conv_size, *axes, who="conv2d", shape=x)
+        self.shape = _output_shape(x, weight, bias, *self.windows)
         return self.shape
 
     def forward(self, x, w, b=None):
@@ -121,8 +94,8 @@ class ConvTranspose2d(Windowed):
 
     def infer_shape(self, x, weight, *bias):
         N, C, H, W = image_shape(x, "conv_transpose2d")
-        self.check_weight("conv_transpose2d", weight, C, 0, x)
-        self.check_bias("conv_transpose2d", bias, weight[1] * self.groups)
+        _check_weight("conv_transpose2d", weight, C, 0, self.groups, x)
+        _check_bias("conv_transpose2d", bias, weight[1] * self.groups)
         self.kernel_size = weight[2:]
         axes = (H, W), weight[2:], self.stride, self.padding, self.dilation, self.output_padding
         self.output_size = per_axis(conv_transpose_size, *axes, who="conv_transpose2d", shape=x)
@@ -232,3 +205,39 @@ def conv2d_weight(x, y, kernel_size, stride=1, padding=0, dilation=1, groups: in
     (K, C/groups, KH, KW).
     """
     return Conv2dWeight(kernel_size, stride, padding, dilation, groups)(x, as_tensor(y))
+
+
+@lru_cache(4096)
+def _output_shape(x, weight, bias, stride, padding, dilation, groups: int):
+    """The shape of a convolution's output, once for all runs of a layer. Raises ValueError."""
+    N, C, H, W = image_shape(x, "conv2d")
+    _check_weight("conv2d", weight, C, 1, groups, x)
+    _check_bias("conv2d", bias, weight[0])
+    axes = (H, W), weight[2:], stride, padding, dilation
+    return N, weight[0], *per_axis(conv_size, *axes, who="conv2d", shape=x)
+
+
+def _check_weight(who: str, weight, channels: int, axis: int, groups: int, x) -> None:
+    """Raises ValueError unless the weight's axis fits the input's channels and the groups.
+
+    axis 1 is a convolution's (weight holds C/groups there), axis 0 a transposed one's.
+    """
+    if len(weight) != 4 or 0 in weight:
+        raise ValueError(f"{who}: weight must be (K, C/groups, KH, KW); got shape {weight}")
+    if weight[0] % groups:
+        raise ValueError(
+            f"{who}: weight {weight}: {weight[0]} filters do not divide into {groups} groups"
+        )
+    wanted = weight[1] * groups if axis == 1 else weight[0]
+    if channels != wanted:
+        sum_ = f"{weight[1]}*{groups} = {wanted}" if axis == 1 else f"{wanted}"
+        raise ValueError(
+            f"{who}: x {x} has {channels} channels, but weight {weight} with "
+            f"groups={groups} takes {sum_}"
+        )
+
+
+def _check_bias(who: str, bias, channels: int) -> None:
+    """Raises ValueError unless the bias, if there is one, has one number a channel."""
+    if bias and bias[0] != (channels,):
+        raise ValueError(f"{who}: bias {bias[0]} for {channels} output channels")

@@ -1,5 +1,7 @@
 """Max and average pooling."""
 
+from functools import lru_cache
+
 from ..autograd import Function, Tensor
 from ..backends import kernels_for
 from ..kernels.shapes import pool_size
@@ -16,13 +18,12 @@ class Pool(Function):
         self.stride = self.kernel_size if stride is None else pair(stride, "stride", 1)
         self.padding = pair(padding, "padding", 0)
         self.dilation = pair(dilation, "dilation", 1)
-        self.ceil_mode = (bool(ceil_mode),) * 2
+        self.ceil_mode = bool(ceil_mode)
 
     def infer_shape(self, x):
-        N, C, H, W = image_shape(x, self.name)
-        axes = (H, W), self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-        self.output_size = per_axis(pool_size, *axes, who=self.name, shape=x)
-        return (N, C, *self.output_size)
+        shape = _output_shape(self.name, x, *self.windows, self.ceil_mode)
+        self.output_size = shape[2:]
+        return shape
 
     @property
     def windows(self):
@@ -82,3 +83,11 @@ def avg_pool2d(
     pooling_layer.cpp).
     """
     return AvgPool2d(kernel_size, stride, padding, dilation, ceil_mode)(x)
+
+
+@lru_cache(4096)
+def _output_shape(who: str, x, kernel_size, stride, padding, dilation, ceil_mode: bool):
+    """The shape of a pooling's output, once for all runs of a layer. Raises ValueError."""
+    N, C, H, W = image_shape(x, who)
+    axes = (H, W), kernel_size, stride, padding, dilation, (ceil_mode, ceil_mode)
+    return N, C, *per_axis(pool_size, *axes, who=who, shape=x)

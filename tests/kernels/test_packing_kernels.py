@@ -8,8 +8,9 @@ from minifcn.kernels.cpu import isa
 from minifcn.kernels.cpu.compile import kernel
 from minifcn.kernels.cpu.packing import (
     pack_block,
-    pack_panel,
+    pack_piece,
     panels_of,
+    pieces_of,
     unpack_block,
     width_of,
 )
@@ -26,6 +27,7 @@ SHAPES = [
     (32, 16, 5, 2),
     (16, 40, 1, 3),
     (64, 16, 4, 4),
+    (21, 1100, 1, 1),  # in pieces
 ]
 
 
@@ -117,8 +119,9 @@ def form(request, dtype, settings):
 
 @kernel()
 def every_panel(form, w, shape, packed, block, count):
-    for p in range(count):
-        pack_panel(form, w, shape, packed, block, p)
+    _, C, KH, KW = shape
+    for number in range(count * pieces_of(C, (KH, KW))):
+        pack_piece(form, w, shape, packed, block, number)
 
 
 def pack(form, w, block: int):
@@ -190,4 +193,5 @@ def within(room, layout, shape):
 def test_biases_as_panels(dtype):
     bias = np.arange(1, 11).astype(dtype)
     expected = [[1, 2, 3, 4, 5, 0, 0, 0], [6, 7, 8, 9, 10, 0, 0, 0]]
-    assert panels_of(bias, 2, 5, 2, 4).tolist() == expected
+    assert panels_of(bias, 2, 5, 4).tolist() == expected
+    assert panels_of(bias, 2, 5, 5).tolist() == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]]
