@@ -15,14 +15,16 @@ and reads x where it lies. Around it:
                     for tile of the row       14 pixels or a little less, all alike
                         micro-kernel
 
-The threads first pack the panels together, each as many as it comes to (tasks.py).
+Every thread packs a panel when it first needs it. That is less work than to fetch it from the
+cache of another core, which takes five times as long. Only where all panels are more than ``OWN``
+do the threads pack them together first, each as many as it comes to (tasks.py).
 
 A panel is read once a strip, from the second-level cache, and the strip once a panel. Where a
 panel is itself as large as the cache (3x3x512 and above) it is better to be read once in all:
-then a task is a panel, which it packs from the weights as they are, and the strip is the whole
-map. A 1x1 window makes rows of any length; they are cut at about ``FLAT`` pixels, and while the
-first panel is multiplied with a tile, the pixels of the next one are fetched. A last panel of at
-most 16 filters is one vector wide (tile.py, NARROW).
+then a task is a panel, which it packs block by block, and the strip is the whole map. A 1x1
+window makes rows of any length; they are cut at about ``FLAT`` pixels, and while the first panel
+is multiplied with a tile, the pixels of the next one are fetched. A last panel of at most 16
+filters is one vector wide (tile.py, NARROW).
 
 Windows that see nothing but the border are not summed up: with a padding of 100, as the authors'
 nets have it, that is half of the first layer.
@@ -34,6 +36,8 @@ results do not depend on the number of threads.
 from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
+
+import numpy as np
 
 from .compile import kernel
 from .frame import columns_seen, copy_frame, framed, reach, rows_seen
@@ -49,6 +53,7 @@ Pair = tuple[int, int]
 
 STRIP = 2**19  # bytes of input that a strip should not exceed: half of a small second-level cache
 PANEL = 3 * 2**17  # bytes of a panel that stays there beside it
+OWN = 2**21  # bytes of panels of which every thread has its own
 TASKS = 16  # enough tasks to keep the threads busy
 FLAT = 448  # pixels of a row, about, where rows may be of any length
 FEW = 28  # pixels of such a row at least, where the map is so small that threads lack tasks
@@ -74,13 +79,13 @@ def correlate(
         x = framed(form, x, first, last)
         correlate(x, w, y, bias, origin=(0, 0), step=step, dilation=dilation, relu=relu)
         return
-    memory, packed = scratch(COUNTERS + plan.packed, COUNTERS) if plan.packed else (None, 0)
+    memory, shared = scratch(COUNTERS + plan.shared, COUNTERS) if plan.shared else (None, 0)
     biases = None
     if bias is not None:
         biases = panels_of(bias, *w.shape[:2], width_of(form))
     addresses = (
         *(pointer(x), pointer(y), pointer(w)),
-        packed + COUNTERS if packed else 0,
+        shared,
         0 if biases is None else pointer(biases),
     )
     flags = (RELU if relu else 0) | (STREAM if plan.may_stream and streams(y) else 0)
@@ -98,7 +103,7 @@ class Plan(NamedTuple):
     tasks: int
     work: int  # of a task
     room: int  # bytes of a thread's own memory
-    packed: int  # bytes of all panels, or 0 where a task packs its own
+    shared: int  # bytes of all panels, where the threads pack them together, else 0
     may_stream: bool
     cut: "Cut"
 
@@ -118,7 +123,7 @@ class Cut(NamedTuple):
     parts: int  # tasks of a strip, or panels
     strips: int  # of an image
     rows: int  # of a strip
-    whole: bool  # a task is a panel, and packs it itself
+    whole: bool  # a task is a panel, and packs it block by block
 
 
 @lru_cache(4096)
@@ -160,17 +165,19 @@ def _plan(
     parts = G * panels if whole else min(G * panels, -(-TASKS // tasks))
     tasks *= parts
     seen = (rows - 1) * step[0] + (KH - 1) * dilation[0] + 1
+    packed = KH * KW * block * width * item if whole else G * panels * panel
+    together = packed > OWN
     places, room = carve(
         seen * wide * G * C * item if padded else 0,  # the strip with its border
         OW * width * item if K % width else 0,  # a row of tiles that do not fill their panel
-        KH * KW * block * width * item if whole else 0,  # a panel
+        0 if together else packed,  # all panels, or one block
     )
     x_steps, y_steps = map(tuple, steps)
     return Plan(
         tasks=tasks,
         work=N * OH * OW * G * K * C * KH * KW * 2 // FLOPS // tasks,
         room=room,
-        packed=0 if whole else G * panels * panel,
+        shared=packed if together else 0,
         may_stream=K * item % LINE == 0 and block == C,
         cut=Cut(
             *(places, (*w_shape, block), (*origin, *step, *dilation), (N, H, W, *sizes)),
@@ -190,10 +197,10 @@ def _correlate(
     work, form, addresses, flags, places, shape, window, sizes, x_steps, y_steps, w_steps,
     columns, seeing, parts, strips, rows, whole,
 ):  # fmt: skip
-    """Tasks (strip, part): see the module and ``Cut``. addresses: of x, y, the weights, the
-    packed panels or 0, the biases or 0."""
+    """Tasks (strip, part): see the module and ``Cut``. addresses: of x, y, the weights, what the
+    threads share (COUNTERS, then packed panels) or 0, the biases or 0."""
     room = room_of(work)
-    x, y, w, packed, biases = addresses
+    x, y, w, shared, biases = addresses
     w_at = (w, w_steps[0], w_steps[1], w_steps[2], w_steps[3], w_steps[4])
     (N, H, W, OH, OW, OW_last), (G, K, C, KH, KW, block) = sizes, shape
     h0, w0, SH, SW, DH, DW = window
@@ -203,18 +210,12 @@ def _correlate(
     y_n, y_h, y_w = y_steps
     left, right = columns
     pixel = G * C * item
-    frame, edge, own = room + places[0], room + places[1], room + places[2]
-    ready = packed == 0
+    frame, edge, packed = room + places[0], room + places[1], room + places[2]
+    pieces = pieces_of(C, (KH, KW))
+    ready = np.zeros(G * panels, np.bool_)
+    if shared != 0:
+        packed = shared + COUNTERS
     for task in tasks(work):
-        if not ready:
-            pieces = G * panels * pieces_of(C, (KH, KW))
-            piece = take(packed - COUNTERS)
-            while piece < pieces:
-                pack_piece(form, w_at, (K, C, KH, KW), packed, block, piece)
-                finish(packed - COUNTERS)
-                piece = take(packed - COUNTERS)
-            await_all(work, packed - COUNTERS, pieces)
-            ready = True
         strip, part = task // parts, task % parts
         n0, n1, r0, r1 = 0, N, 0, OH
         if not whole:
@@ -238,12 +239,25 @@ def _correlate(
             filters = min(width, K - k0)
             row = row_of(form, filters)
             narrow = WIDE if row == width else NARROW
+            if not whole and not ready[p]:
+                piece = take(shared) if shared != 0 else p * pieces
+                end = (G * panels if shared != 0 else p + 1) * pieces
+                while piece < end:
+                    pack_piece(form, w_at, (K, C, KH, KW), packed, block, piece)
+                    if shared != 0:
+                        finish(shared)
+                    piece = take(shared) if shared != 0 else piece + 1
+                ready[p] = True
+                if shared != 0:
+                    await_all(work, shared, end)
+                    ready[:] = True
             for c0 in range(0, C, block):
                 c1 = min(c0 + block, C)
-                b = packed + p * panel_bytes + c0 * KH * KW * row * item
-                if packed == 0:
-                    b = own
+                b = packed
+                if whole:
                     pack_block(form, row, w_at, g, (k0, filters), (c0, c1), (KH, KW), b)
+                else:
+                    b += p * panel_bytes + c0 * KH * KW * row * item
                 depth = c1 - c0
                 run, inner = depth, KW
                 if DW == 1 and run * item == x_w:  # the channels of the next pixel follow
