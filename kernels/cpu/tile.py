@@ -122,6 +122,16 @@ def _tile_function(
     return function
 
 
+def _as_index(r: int) -> tuple[int, int, int]:
+    """Row r as start + n * times: x86 adds an index to an address on the way, times 1, 2, 4 or 8.
+
+    Two addresses, rows 0 and 5, and the distances of 1, 3 and 5 rows are then all that a step
+    needs, and they stay in registers; an address for each of 14 rows would not.
+    """
+    ways = product((0, 5), (1, 3, 5), (1, 2, 4, 8))
+    return next(way for way in ways if way[0] + way[1] * way[2] == r)
+
+
 class _Tile:
     """Emits one tile function: see the module.
 
@@ -138,9 +148,8 @@ class _Tile:
         builder, args = self.builder, self.args
         if form == ROWS:
             args["a_run"], args["b_run"] = _long(emit.itemsize), _long(wide * emit.size)
-        else:
-            args["a_row"] = _long(emit.itemsize)
-        self.rows = [builder.mul(args["a_row"], _long(r)) for r in range(rows)]
+        self.rows = rows
+        self.distances = {n: builder.mul(args["a_row"], _long(n)) for n in (1, 3, 5)}  # of n rows
         self.lines = [builder.mul(args["c_row"], _long(r)) for r in range(rows)]
         self._repeat(args["count"], [args["a"], args["c"], args["fetch"]], self._tile)
         builder.ret_void()
@@ -148,7 +157,7 @@ class _Tile:
     def _tile(self, values):
         """One tile; returns where the next one is."""
         a, c, fetch = values
-        totals = [self.emit.constant(0.0)] * (len(self.rows) * self.turns * self.wide)
+        totals = [self.emit.constant(0.0)] * (self.rows * self.turns * self.wide)
         fetch, *totals = self._loops(("outer", "inner"), a, self.args["b"], [fetch, *totals])
         self._finish(totals, c)
         return self._add(a, self.args["a_next"]), self._add(c, self.args["c_next"]), fetch
@@ -198,12 +207,21 @@ class _Tile:
         if self.fetches == ADDRESS:
             emit.prefetch(fetch)
             fetch = self._add(fetch, _long(LINE))
-        for r, row in enumerate(self.rows):
-            left = emit.broadcast(self._add(a, row))
+        for r in range(self.rows):
+            left = self._left(a, r)
             for v in range(self.wide):
                 i = (r * self.turns + turn) * self.wide + v
                 totals[i] = emit.multiply_add(left, right[v], totals[i])
         return fetch, *totals
+
+    def _left(self, a, r: int):
+        """Row r's number of A, in all lanes."""
+        if self.form == STEPS or r == 0:
+            return self.emit.broadcast(self._add(a, _long(r * self.emit.itemsize)))
+        start, n, times = _as_index(r)
+        if start:
+            a = self._add(a, self.distances[start])
+        return self.emit.broadcast(a, self.distances[n], times)
 
     def _finish(self, totals, c) -> None:
         """The turns together, what C held, bias and rectifier, and the tile back to memory."""

@@ -9,6 +9,7 @@ field's name holds a checksum of the files that these kernels share (compile.py 
 
 from functools import cache
 
+import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -17,6 +18,8 @@ from numba.extending import intrinsic
 
 from . import isa
 from .compile import checksum_of
+
+llvmlite.binding.initialize_native_asmparser()  # for ``Vectors.broadcast``
 
 _SHARED = ("vectors.py", "tile.py", "transforms.py", "packing.py", "frame.py", "winograd.py")
 
@@ -69,9 +72,22 @@ class Vectors:
         note = self.builder.module.add_metadata([ir.IntType(32)(1)])
         store.set_metadata("nontemporal", note)
 
-    def broadcast(self, address):
-        """The number at an address, in all lanes."""
+    def broadcast(self, address, index=None, times: int = 1):
+        """The number at ``address``, or at address + index * times, in all lanes.
+
+        Written as the very instruction where an index is given and it is known: LLVM would rather
+        keep an address for every row of a tile, and the additions that advance them take the place
+        of one multiplication in fifteen. Nothing may write there between two calls of the function
+        that is emitted: LLVM does not see that it reads.
+        """
         builder, none = self.builder, ir.Constant(self.type, ir.Undefined)
+        if index is not None and self.size >= 32:  # AVX2, AVX-512
+            name = "vbroadcastss" if self.itemsize == 4 else "vbroadcastsd"
+            what = ir.FunctionType(self.type, [address.type, index.type])
+            text = f"{name} ($1,$2,{times}), $0"
+            return builder.asm(what, text, "=v,r,r", [address, index], side_effect=False)
+        if index is not None:
+            address = builder.add(address, builder.mul(index, index.type(times)))
         number = builder.load(builder.inttoptr(address, self.real.as_pointer()))
         first = builder.insert_element(none, number, ir.IntType(32)(0))
         lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
