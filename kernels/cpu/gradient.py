@@ -38,7 +38,7 @@ from .packing import row_of, unpack_block, width_of
 from .tasks import room_of, tasks
 from .threads import parallel_for
 from .tile import ACCUMULATE, NARROW, STEPS, WIDE, heights, tiles
-from .vectors import clear, itemsize, kind, move, panel_width, tile_rows
+from .vectors import clear, copy_vectors, itemsize, kind, lanes, move, panel_width, tile_rows
 from .workspace import carve
 
 Pair = tuple[int, int]
@@ -211,8 +211,12 @@ def _correlate_weights(
                     there = panel + (r - r0) * (q1 - q0) * line
                     here = gy + n * gy_n + r * gy_h + q0 * gy_w + (g * K + p * width) * item
                     for q in range(q1 - q0):
-                        move(there + q * line, here + q * gy_w, filters * item)
-                        if filters < row:
+                        if filters == row:
+                            copy_vectors(
+                                form, there + q * line, here + q * gy_w, row // lanes(form), False
+                            )
+                        else:
+                            move(there + q * line, here + q * gy_w, filters * item)
                             clear(there + q * line + filters * item, (row - filters) * item)
                 for i in range(KH):
                     # Pixels whose windows see nothing of x add nothing

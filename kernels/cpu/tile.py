@@ -23,8 +23,13 @@ gradient of the weights the rows are channels and the loops run over pixels.
     form STEPS   rows contiguous, the run any distance apart in A and B: channels times channels
 
 Sixteen filters would leave half of such a tile idle. A NARROW tile is one vector wide and has as
-many accumulators: one half of them takes the run's even steps, the other its odd ones, and at the
-end the halves are added up. It loads 30 times for 28 multiply-adds.
+many accumulators; what they hold of the run's even steps and what of its odd ones is added up at
+the end. In the form STEPS one half of the accumulators takes the even steps, the other the odd
+ones: 30 loads for 28 multiply-adds. In the form ROWS two steps are taken at once: two neighbours
+of A are broadcast together, and two rows of B are interleaved to match.
+
+            B[step], B[step + 1]    [ b0 b0' b1 b1' .. ][ b8 b8' b9 b9' .. ]
+    A[r, step], A[r, step + 1] ->   [ a  a'  a  a'  .. ]    16 loads for 28 multiply-adds
 
 LLVM does not keep arrays in registers, so that the tile cannot be written as Python loops over a
 small array (that runs at 2% of the speed). It is emitted as LLVM instructions, unrolled: the
@@ -135,8 +140,8 @@ def _as_index(r: int) -> tuple[int, int, int]:
 class _Tile:
     """Emits one tile function: see the module.
 
-    A row has ``turns`` times ``wide`` accumulators; the run's step s adds to turn s modulo turns,
-    which are 1 or 2.
+    A row has ``turns`` times ``wide`` accumulators; where the turns are 2, steps are added up by
+    twos (see NARROW).
     """
 
     def __init__(
@@ -193,20 +198,18 @@ class _Tile:
         values = [a, b, *sums]
         if self.turns == 1:
             return self._repeat(run, values, steps)[2:]
+        two, one = steps, lambda values: steps(values, 1)
+        if self.form == ROWS:
+            two, one = self._pair, lambda values: self._pair(values, 1)
         pairs, odd = self.builder.ashr(run, _long(1)), self.builder.and_(run, _long(1))
-        values = self._where(pairs, values, lambda values: self._repeat(pairs, values, steps))
-        return self._where(odd, values, lambda values: steps(values, 1))[2:]
+        values = self._where(pairs, values, lambda values: self._repeat(pairs, values, two))
+        return self._where(odd, values, one)[2:]
 
     def _step(self, sums, a, b, turn):
         """One row of B against one number of every row of A."""
         emit, (fetch, *totals) = self.emit, sums
         right = [emit.load(self._add(b, _long(v * emit.size))) for v in range(self.wide)]
-        if self.fetches == PANEL:
-            for v in range(self.wide):
-                emit.prefetch(self._add(b, _long((AHEAD * self.wide + v) * emit.size)))
-        if self.fetches == ADDRESS:
-            emit.prefetch(fetch)
-            fetch = self._add(fetch, _long(LINE))
+        fetch = self._fetch(b, fetch)
         for r in range(self.rows):
             left = self._left(a, r)
             for v in range(self.wide):
@@ -214,20 +217,49 @@ class _Tile:
                 totals[i] = emit.multiply_add(left, right[v], totals[i])
         return fetch, *totals
 
-    def _left(self, a, r: int):
-        """Row r's number of A, in all lanes."""
+    def _pair(self, values, steps=2):
+        """Two steps of a narrow tile in the form ROWS, or the last one."""
+        emit, (a, b, fetch, *totals) = self.emit, values
+        both = steps == 2
+        first = second = emit.load(b)
+        if both:
+            second = emit.load(self._add(b, _long(emit.size)))
+        right = emit.interleave(first, second)
+        for _ in range(steps):
+            fetch = self._fetch(b, fetch)
+        for r in range(self.rows):
+            left = self._left(a, r, steps)
+            for i, part in enumerate(right, 2 * r):
+                total = emit.multiply_add(left, part, totals[i])
+                totals[i] = total if both else emit.even(total, totals[i])
+        a, b = self._add(a, _long(steps * emit.itemsize)), self._add(b, _long(steps * emit.size))
+        return a, b, fetch, *totals
+
+    def _fetch(self, b, fetch):
+        """Ask for what a later step will read; where the next one asks."""
+        if self.fetches == PANEL:
+            for v in range(self.wide):
+                self.emit.prefetch(self._add(b, _long((AHEAD * self.wide + v) * self.emit.size)))
+        if self.fetches != ADDRESS:
+            return fetch
+        self.emit.prefetch(fetch)
+        return self._add(fetch, _long(LINE))
+
+    def _left(self, a, r: int, numbers: int = 1):
+        """Row r's number of A in all lanes, or two neighbours by turns."""
         if self.form == STEPS or r == 0:
-            return self.emit.broadcast(self._add(a, _long(r * self.emit.itemsize)))
+            return self.emit.broadcast(self._add(a, _long(r * self.emit.itemsize)), numbers)
         start, n, times = _as_index(r)
         if start:
             a = self._add(a, self.distances[start])
-        return self.emit.broadcast(a, self.distances[n], times)
+        return self.emit.broadcast(a, numbers, self.distances[n], times)
 
     def _finish(self, totals, c) -> None:
         """The turns together, what C held, bias and rectifier, and the tile back to memory."""
         builder, emit, args = self.builder, self.emit, self.args
         if self.turns == 2:
-            totals = [self.emit.add(*pair) for pair in zip(totals[::2], totals[1::2], strict=True)]
+            together = emit.add_pairs if self.form == ROWS else emit.add
+            totals = [together(*pair) for pair in zip(totals[::2], totals[1::2], strict=True)]
         places = [
             self._add(self._add(c, line), _long(v * emit.size))
             for line in self.lines

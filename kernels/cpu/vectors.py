@@ -19,7 +19,12 @@ from numba.extending import intrinsic
 from . import isa
 from .compile import checksum_of
 
-llvmlite.binding.initialize_native_asmparser()  # for ``Vectors.broadcast``
+# Bytes of a vector, of what is repeated in it: x86's instruction
+_BROADCASTS = {
+    64: {4: "vbroadcastss", 8: "vbroadcastsd", 16: "vbroadcastf32x4"},
+    32: {4: "vbroadcastss", 8: "vbroadcastsd", 16: "vbroadcastf128"},
+}
+llvmlite.binding.initialize_native_asmparser()
 
 _SHARED = ("vectors.py", "tile.py", "transforms.py", "packing.py", "frame.py", "winograd.py")
 
@@ -51,6 +56,7 @@ class Vectors:
         self.real = ir.FloatType() if bits == 32 else ir.DoubleType()
         self.type = ir.VectorType(self.real, lanes)
         self.size = lanes * self.itemsize  # bytes
+        self._numbers = 16 // self.itemsize  # of 16 bytes
 
     def constant(self, value: float):
         return ir.Constant(self.type, [value] * self.lanes)
@@ -72,26 +78,63 @@ class Vectors:
         note = self.builder.module.add_metadata([ir.IntType(32)(1)])
         store.set_metadata("nontemporal", note)
 
-    def broadcast(self, address, index=None, times: int = 1):
-        """The number at ``address``, or at address + index * times, in all lanes.
+    def broadcast(self, address, numbers: int = 1, index=None, times: int = 1):
+        """The number at ``address``, or at address + index * times, in all lanes; or two
+        neighbours there by turns.
 
         Written as the very instruction where an index is given and it is known: LLVM would rather
         keep an address for every row of a tile, and the additions that advance them take the place
         of one multiplication in fifteen. Nothing may write there between two calls of the function
         that is emitted: LLVM does not see that it reads.
         """
-        builder, none = self.builder, ir.Constant(self.type, ir.Undefined)
-        if index is not None and self.size >= 32:  # AVX2, AVX-512
-            name = "vbroadcastss" if self.itemsize == 4 else "vbroadcastsd"
+        builder = self.builder
+        if index is not None and self.size in _BROADCASTS:
+            name = _BROADCASTS[self.size][self.itemsize * numbers]
             what = ir.FunctionType(self.type, [address.type, index.type])
             text = f"{name} ($1,$2,{times}), $0"
             return builder.asm(what, text, "=v,r,r", [address, index], side_effect=False)
         if index is not None:
             address = builder.add(address, builder.mul(index, index.type(times)))
-        number = builder.load(builder.inttoptr(address, self.real.as_pointer()))
-        first = builder.insert_element(none, number, ir.IntType(32)(0))
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return builder.shuffle_vector(first, none, lanes)
+        few = ir.VectorType(self.real, numbers)
+        read = builder.load(builder.inttoptr(address, few.as_pointer()), align=self.itemsize)
+        return self._shuffle(read, read, [i % numbers for i in range(self.lanes)])
+
+    def interleave(self, x, y):
+        """Numbers of x and y by turns, in two vectors: of every 16 bytes, as x86 does it, the
+        first half in the one and the second half in the other."""
+        half, parts = self._numbers // 2, []
+        for part in (0, 1):
+            places = [(first + part * half, i) for first, i in self._quarters()]
+            parts.append(
+                self._shuffle(x, y, [at + i // 2 + i % 2 * self.lanes for at, i in places])
+            )
+        return parts
+
+    def add_pairs(self, x, y):
+        """The sums of neighbours, of two vectors as ``interleave`` makes them, in order."""
+        half, parts = self._numbers // 2, []
+        for turn in (0, 1):
+            places = [(first + turn, i) for first, i in self._quarters()]
+            parts.append(
+                self._shuffle(
+                    x, y, [at + i % half * 2 + i // half * self.lanes for at, i in places]
+                )
+            )
+        return self.add(*parts)
+
+    def even(self, x, y):
+        """x in lanes 0, 2, 4, ..., y in the others."""
+        bit = ir.IntType(1)
+        mask = ir.Constant(ir.VectorType(bit, self.lanes), [1 - i % 2 for i in range(self.lanes)])
+        return self.builder.select(mask, x, y)
+
+    def _quarters(self):
+        """For each lane the first lane of its 16 bytes, and which of them it is."""
+        return [(lane - lane % self._numbers, lane % self._numbers) for lane in range(self.lanes)]
+
+    def _shuffle(self, x, y, lanes):
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+        return self.builder.shuffle_vector(x, y, mask)
 
     def prefetch(self, address) -> None:
         """Ask for the cache line of an address, which need not exist."""
