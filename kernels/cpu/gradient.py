@@ -9,15 +9,17 @@ its sum runs over the pixels of a strip:
 
     for block of input channels, some panels of gy      task of a thread
         for strip of output rows
-            copy the strip's x with its zero border     only where there is a border
             for panel of 32 channels of gy
-                copy the strip's gy as a panel
                 for row of the window
                     for tile of (column, channel)       micro-kernel, added to the task's own sums
         own sums -> gw
 
-Pixels whose windows see nothing but the border add nothing and are left out. Where rows may be of
-any length (1x1 windows), the next strip is fetched while the last panel of this one is multiplied.
+Pixels that a tap does not see add nothing and are left out, so that no border is needed. Only
+where x has few channels is a strip copied with its zero border: then a window's row, the channels
+of all its columns, is one long run of tile rows. The strip's gy is copied as a panel where its
+channels do not fill one, or where its pixels lie so far apart that they share a few sets of the
+cache. Where rows may be of any length (1x1 windows), the next strip is fetched while the last
+panel of this one is multiplied.
 
 The sums of a task stay in its second-level cache. Where there are few such tasks, several take a
 share of the strips each, and the shares are added up in order: which share a strip belongs to
@@ -32,8 +34,8 @@ import numpy as np
 
 from .compile import kernel
 from .flat import add_up
-from .frame import columns_seen, copy_frame, reach
-from .layout import pointer
+from .frame import copy_frame, reach
+from .layout import LINE, pointer
 from .packing import row_of, unpack_block, width_of
 from .tasks import room_of, tasks
 from .threads import parallel_for
@@ -48,6 +50,8 @@ STRIP = 2**17  # bytes of a strip: one panel of gy, and x
 CHANNELS = 512  # rows of sums in a panel, or 64 channels if more: a panel of gy is copied for them
 TASKS = 8  # enough to keep the threads busy: a share costs sums of its own
 FLOPS = 64  # as in direct.py
+ENOUGH = 24  # channels that make tiles high enough without those of the next column
+TORN = 1024  # bytes: pixels such a distance apart share a few sets of the caches
 
 
 def correlate_weights(
@@ -95,7 +99,7 @@ class Cut(NamedTuple):
     gy_steps: tuple
     gw_steps: tuple  # distances of shares, groups, filters, channels, rows, columns
     columns: tuple  # input columns from, to, of a strip that is copied
-    seeing: tuple  # output columns from, to, that see any of them
+    merged: bool  # a window's row is one run of channels
     blocks: int  # of input channels
     block: int  # channels of each
     groups: int  # of panels
@@ -118,6 +122,7 @@ def _plan(
             even = all(image == H * W * pixel for image, _, pixel in (x_steps, gy_steps))
         if even:  # one long row
             N, OH, OW = 1, 1, N * H * W
+            H, W = OH, OW
 
     panels, line = -(-K // width), KH * KW * width * item
     most = max(1, min(max(64, CHANNELS // (KH * KW)), SUMS // line))
@@ -135,8 +140,10 @@ def _plan(
     # Alone, a task writes to gw as it is; of several shares each has an array of its own
     own = (share, *(math.prod(w_shape[i + 1 :]) * item for i in range(5)))
     seen = (strip[0] - 1) * step[0] + (KH - 1) * dilation[0] + 1
+    framed = padded and block < ENOUGH
+    dense = framed or (not padded and blocks == 1 and x_steps[2] == C * item)
     places, room = carve(
-        seen * (last[1] - first[1]) * block * item if padded else 0,  # x of a strip
+        seen * (last[1] - first[1]) * block * item if framed else 0,  # x of a strip
         strip[0] * strip[1] * width * item,  # a panel of its gy
         group * block * line,  # the sums
     )
@@ -148,17 +155,30 @@ def _plan(
         cut=Cut(
             *(places, (G, K, C, KH, KW), (*origin, *step, *dilation), (H, W, OH, OW)),
             *(x_steps, gy_steps, (0, *w_strides) if shares == 1 else own),
-            (first[1], last[1]) if padded else (0, 0),
-            columns_seen(W, OW, KW, origin[1], step[1], dilation[1]) if padded else (0, 0),
+            (first[1], last[1]) if framed else (0, 0),
+            dense and dilation[1] == 1,
             *(blocks, block, groups, group, strips, strip),
         ),
     )
 
 
 @kernel()
+def copy_panel(form, panel, line, source, steps, size, filters):
+    """Rows and pixels of some filters of gy, ``line`` bytes each, zeros behind the last filter."""
+    for r in range(size[0]):
+        for q in range(size[1]):
+            here, there = source + r * steps[0] + q * steps[1], panel + (r * size[1] + q) * line
+            if filters * itemsize(form) == line:
+                copy_vectors(form, there, here, filters // lanes(form), False)
+            else:
+                move(there, here, filters * itemsize(form))
+                clear(there + filters * itemsize(form), line - filters * itemsize(form))
+
+
+@kernel()
 def _correlate_weights(
     work, form, addresses, shares, places, shape, window, sizes, x_steps, gy_steps, gw_steps,
-    columns, seeing, blocks, block, groups, group, strips, strip,
+    columns, merged, blocks, block, groups, group, strips, strip,
 ):  # fmt: skip
     """Tasks (share, group of filters, block of channels, panels): see the module and ``Cut``.
     addresses: of x, of gy, and of gw or its shares."""
@@ -199,34 +219,25 @@ def _correlate_weights(
                 )  # fmt: skip
                 x_h, x_w = (right - left) * depth * item, depth * item
                 source = frame + q0 * SW * x_w
-            # Where the channels of the next column follow, a window's row is one run of channels
-            merged = DW == 1 and x_w == depth * item
             wide, turns = (depth * KW, 1) if merged else (depth, KW)
             low, higher, others = heights(wide, high)
             for p in range(p0, p1):
                 filters = min(width, K - p * width)
                 row = row_of(form, filters)
                 narrow, line = WIDE if row == width else NARROW, row * item
-                for r in range(r0, r1):
-                    there = panel + (r - r0) * (q1 - q0) * line
-                    here = gy + n * gy_n + r * gy_h + q0 * gy_w + (g * K + p * width) * item
-                    for q in range(q1 - q0):
-                        if filters == row:
-                            copy_vectors(
-                                form, there + q * line, here + q * gy_w, row // lanes(form), False
-                            )
-                        else:
-                            move(there + q * line, here + q * gy_w, filters * item)
-                            clear(there + q * line + filters * item, (row - filters) * item)
+                b = gy + n * gy_n + r0 * gy_h + q0 * gy_w + (g * K + p * width) * item
+                b_h, b_w = gy_h, gy_w
+                if filters < row or gy_w % LINE != 0 or gy_w % TORN == 0:
+                    copy_panel(form, panel, line, b, (gy_h, gy_w), (r1 - r0, q1 - q0), filters)
+                    b, b_h, b_w = panel, (q1 - q0) * line, line
                 for i in range(KH):
-                    # Pixels whose windows see nothing of x add nothing
-                    ra, rb, qa, qb = r0, r1, q0, q1
-                    if right > left:
-                        top = i * DH + h0
-                        ra, rb = max(r0, -(top // SH)), min(r1, -(-(H - top) // SH))
-                        qa, qb = max(q0, seeing[0]), min(q1, seeing[1])
-                    skipped = (ra - r0) * (q1 - q0) + qa - q0
+                    # Pixels whose tap sees nothing of x add nothing
+                    top = i * DH + h0
+                    ra, rb = max(r0, -(top // SH)), min(r1, -(-(H - top) // SH))
                     for j in range(turns):
+                        # Of the whole row, if it is one run
+                        qa = max(q0, -((w0 + (KW - 1 if merged else j) * DW) // SW))
+                        qb = min(q1, -(-(W - w0 - (0 if merged else j) * DW) // SW))
                         a = source + i * DH * x_h + j * DW * x_w
                         a += (ra - r0) * SH * x_h + (qa - q0) * SW * x_w
                         c = sums + (p - p0) * panel_sums + (i * KW + j) * depth * line
@@ -244,7 +255,7 @@ def _correlate_weights(
                                 tiles(
                                     form, STEPS, narrow, height, count,
                                     a + z * item, 0, SW * x_w, 0, SH * x_h, height * item,
-                                    panel + skipped * line, line, 0, (q1 - q0) * line,
+                                    b + (ra - r0) * b_h + (qa - q0) * b_w, b_w, 0, b_h,
                                     qb - qa, 1, rb - ra, c + z * line, line, height * line, 0,
                                     ACCUMULATE if s > first else 0,
                                     ahead + z * (q1 - q0) * item,
