@@ -76,8 +76,11 @@ def correlate(
     if plan is None:
         sizes = x.shape[2:], y.shape[2:], w.shape[3:]
         first, last, _ = reach(*sizes, origin, step, dilation)
-        x = framed(form, x, first, last)
-        correlate(x, w, y, bias, origin=(0, 0), step=step, dilation=dilation, relu=relu)
+        blind = _is_blind(*(size[0] for size in sizes), origin[0], step[0], dilation[0])
+        rows = (first[0], last[0]) if blind else (0, x.shape[2])
+        x = framed(form, x, (rows[0], first[1]), (rows[1], last[1]))
+        origin = 0 if blind else origin[0], 0
+        correlate(x, w, y, bias, origin=origin, step=step, dilation=dilation, relu=relu)
         return
     memory, shared = scratch(COUNTERS + plan.shared, COUNTERS) if plan.shared else (None, 0)
     biases = None
@@ -138,10 +141,11 @@ def _plan(
     block = ceil(C / blocks / 16) * 16 if blocks > 1 else C
     first, last, padded = reach((H, W), (OH, OW), (KH, KW), origin, step, dilation)
     whole = panel >= PANEL and panels * G >= TASKS // 2
-    if whole and padded:
+    sideways = first[1] < 0 or last[1] > W
+    if whole and (sideways or _is_blind(H, OH, KH, origin[0], step[0], dilation[0])):
         return None
     columns, seeing = (0, 0), (0, 0)
-    if padded:
+    if padded and not whole:
         columns = first[1], last[1]
         seeing = columns_seen(W, OW, KW, origin[1], step[1], dilation[1])
     sizes = [OH, OW, OW]  # rows, pixels of a row, pixels of the last row
@@ -155,7 +159,7 @@ def _plan(
         OH += -OH % 4 if OH > 4 else 0  # so that two and four threads have the same to do
         wide = OW = -(-pixels // OH)
         OH = -(-pixels // OW)
-        sizes = [OH, OW, pixels - (OH - 1) * OW]
+        H, sizes = OH, [OH, OW, pixels - (OH - 1) * OW]
         for distances in steps:
             distances[:2] = 0, OW * distances[2]
     rows = max(1, (STRIP // (wide * G * C * item) - (KH - 1) * dilation[0]) // step[0])
@@ -168,7 +172,7 @@ def _plan(
     packed = KH * KW * block * width * item if whole else G * panels * panel
     together = packed > OWN
     places, room = carve(
-        seen * wide * G * C * item if padded else 0,  # the strip with its border
+        seen * wide * G * C * item if padded and not whole else 0,  # the strip with its border
         OW * width * item if K % width else 0,  # a row of tiles that do not fill their panel
         0 if together else packed,  # all panels, or one block
     )
@@ -184,6 +188,12 @@ def _plan(
             *(x_steps, y_steps, w_strides, columns, seeing, parts, strips, rows, whole),
         ),
     )
+
+
+def _is_blind(H: int, OH: int, KH: int, h0: int, SH: int, DH: int) -> bool:
+    """Whether the window of some output row sees none of x's rows."""
+    starts = (r * SH + h0 for r in range(OH))
+    return not all(any(0 <= start + i * DH < H for i in range(KH)) for start in starts)
 
 
 def _is_run(shape, strides) -> bool:
@@ -276,9 +286,9 @@ def _correlate(
                             if c0 > 0:
                                 for q in range(pixels):
                                     move(edge + q * apart, c + q * y_w, filters * item)
-                        i0, i1, seen = 0, KH, (0, pixels)
+                        i0, i1 = rows_seen(r * SH + h0, DH, KH, H)
+                        seen = (0, pixels)
                         if right > left:
-                            i0, i1 = rows_seen(r * SH + h0, DH, KH, H)
                             seen = seeing if i0 < i1 else (0, 0)
                         for q0, q1 in ((0, seen[0]), seen, (seen[1], pixels)):
                             # Windows that see nothing of x sum over one number of its border
