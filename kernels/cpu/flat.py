@@ -4,6 +4,7 @@ What acts on every number alike is bound by memory: each array is walked once, f
 number to its last, in blocks that are the tasks of threads.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -22,6 +23,9 @@ def flat(*arrays):
     None where it has gaps or where another lies in another order.
     """
     first = arrays[0]
+    same = all(a.strides == first.strides for a in arrays)
+    if same and _is_dense(first.shape, first.strides, first.itemsize):
+        return [a.ravel(order="K") for a in arrays]  # views: there are no gaps
     if not all(a.flags.c_contiguous for a in arrays):
         order, _, _ = _order(first.shape, first.strides)
         arrays = [a.transpose(order) for a in arrays]
@@ -33,17 +37,15 @@ def flat(*arrays):
 def empty_like(x):
     """An array in the layout of the dense x that starts where a cache line does, and its numbers
     as one run."""
-    numbers = aligned((x.size,), x.dtype)
-    if x.flags.c_contiguous:
-        return numbers.reshape(x.shape), numbers
-    _, shape, back = _order(x.shape, x.strides)
-    return numbers.reshape(shape).transpose(back), numbers
+    y = aligned(x.shape, x.dtype, x.strides)
+    return y, y.ravel(order="K")
 
 
 def for_blocks(function, *arguments) -> None:
     """function(work, BLOCK, *arguments) by all threads; the first argument is a flat array."""
     tasks = -(-arguments[0].size // BLOCK)
-    parallel_for(function, tasks, BLOCK, *arguments, work=BLOCK // VECTOR)
+    arrays = sum(isinstance(a, np.ndarray) for a in arguments)  # each is a way to memory
+    parallel_for(function, tasks, BLOCK, *arguments, work=BLOCK * arrays // VECTOR)
 
 
 def add_up(parts, total) -> None:
@@ -85,6 +87,15 @@ def like(x, y):
     copy, _ = empty_like(y)
     copy[...] = x
     return copy
+
+
+@lru_cache(4096)
+def _is_dense(shape, strides, itemsize: int) -> bool:
+    """Whether an array like this has no gaps, nor one number twice."""
+    _, lengths, _ = _order(shape, strides)
+    steps = sorted((s for n, s in zip(shape, strides, strict=True) if n > 1), reverse=True)
+    inner = [n for n in lengths if n > 1]
+    return steps == [itemsize * math.prod(inner[i + 1 :]) for i in range(len(inner))]
 
 
 @lru_cache(4096)

@@ -49,6 +49,7 @@ SUMS = 3 * 2**17  # bytes of a task's sums
 STRIP = 2**17  # bytes of a strip: one panel of gy, and x
 CHANNELS = 512  # rows of sums in a panel, or 64 channels if more: a panel of gy is copied for them
 TASKS = 8  # enough to keep the threads busy: a share costs sums of its own
+SMALL = 2**10  # pixels of a map that is not worth sharing
 FLOPS = 64  # as in direct.py
 ENOUGH = 24  # channels that make tiles high enough without those of the next column
 TORN = 1024  # bytes: pixels such a distance apart share a few sets of the caches
@@ -126,6 +127,8 @@ def _plan(
 
     panels, line = -(-K // width), KH * KW * width * item
     most = max(1, min(max(64, CHANNELS // (KH * KW)), SUMS // line))
+    if N * OH * OW <= SMALL:  # rather tasks of fewer channels than shares to add up
+        most = min(most, max(64, -(-C * panels * G // TASKS)))
     block = -(-C // -(-C // most))
     blocks = -(-C // block)
     wanted = -(-TASKS // (G * blocks))  # groups, so that nobody must take a share
@@ -136,6 +139,10 @@ def _plan(
     strips = N * -(-OH // strip[0]) * -(-OW // strip[1])
     count = G * blocks * groups
     shares = min(strips, -(-TASKS // count))
+    if N == 1:  # as many strips for each
+        strips = -(-strips // shares) * shares
+        strip = (1, -(-OW // strips)) if OH == 1 else (-(-OH // strips), OW)
+        strips = -(-OH // strip[0]) * -(-OW // strip[1])
     share = math.prod(w_shape) * item
     # Alone, a task writes to gw as it is; of several shares each has an array of its own
     own = (share, *(math.prod(w_shape[i + 1 :]) * item for i in range(5)))

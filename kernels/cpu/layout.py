@@ -30,12 +30,12 @@ def empty(shape: tuple[int, int, int, int], dtype) -> np.ndarray:
     )
 
 
-def aligned(shape, dtype) -> np.ndarray:
+def aligned(shape, dtype, strides=None) -> np.ndarray:
     """An uninitialised array that starts where a cache line does: a vector is then never torn
-    between two lines, which would cost two accesses."""
+    between two lines, which would cost two accesses. strides: of the axes in another order."""
     dtype = np.dtype(dtype)
     buffer, start, _ = _room(math.prod(shape) * dtype.itemsize)
-    return np.ndarray(shape, dtype, buffer, start)
+    return np.ndarray(shape, dtype, buffer, start, strides)
 
 
 def _room(size: int):
@@ -98,7 +98,8 @@ def channels_last(x) -> np.ndarray:
 
 def nhwc(x) -> np.ndarray:
     """(N, H, W, C): the view of ``channels_last(x)`` whose axes are in the order of memory."""
-    return channels_last(x).transpose(0, 2, 3, 1)
+    y = x.transpose(0, 2, 3, 1)
+    return y if y.flags.c_contiguous else channels_last(x).transpose(0, 2, 3, 1)
 
 
 @kernel()

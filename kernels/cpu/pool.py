@@ -224,7 +224,14 @@ def _avg_pool(work, x, y, run, kernel_size, stride, padding, dilation):
             total[:] = 0
             for i in range(i0, i1):
                 row = x[n, top + i * DH]
-                for j in range(j0, j1):
+                fours = j0 + (j1 - j0) // 4 * 4
+                for j in range(j0, fours, 4):
+                    w = left + j * DW
+                    s0, s1 = row[w, c0:c1], row[w + DW, c0:c1]
+                    s2, s3 = row[w + 2 * DW, c0:c1], row[w + 3 * DW, c0:c1]
+                    for c in range(len(total)):
+                        total[c] += (s0[c] + s1[c]) + (s2[c] + s3[c])
+                for j in range(fours, j1):
                     source = row[left + j * DW, c0:c1]
                     for c in range(len(total)):
                         total[c] += source[c]

@@ -104,9 +104,22 @@ def _one_term(work, a, b, y):
 
 @kernel(fastmath={"contract", "reassoc"})
 def _dots(work, a, rows, y):
-    """rows (J, K): the columns of b."""
+    """rows (J, K): the columns of b. Four at a time: memory delivers four streams faster."""
     for task in tasks(work):
-        for j in range(task * DOT_ROWS, min((task + 1) * DOT_ROWS, len(rows))):
+        first, last = task * DOT_ROWS, min((task + 1) * DOT_ROWS, len(rows))
+        fours = first + (last - first) // 4 * 4
+        for j in range(first, fours, 4):
+            r0, r1, r2, r3 = rows[j], rows[j + 1], rows[j + 2], rows[j + 3]
+            for i in range(len(a)):
+                t0, some = a.dtype.type(0), a[i]
+                t1 = t2 = t3 = t0
+                for k in range(len(some)):
+                    t0 += some[k] * r0[k]
+                    t1 += some[k] * r1[k]
+                    t2 += some[k] * r2[k]
+                    t3 += some[k] * r3[k]
+                y[i, j], y[i, j + 1], y[i, j + 2], y[i, j + 3] = t0, t1, t2, t3
+        for j in range(fours, last):
             row = rows[j]
             for i in range(len(a)):
                 total, some = a.dtype.type(0), a[i]
