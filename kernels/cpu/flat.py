@@ -64,11 +64,10 @@ def _add_up(work, block, parts, total):
     for task in tasks(work):
         some = slice(task * block, (task + 1) * block)
         numbers, all_parts = total[some], parts[:, some]
-        numbers[:] = all_parts[0]
-        for p in range(1, len(all_parts)):
+        for p in range(len(all_parts)):
             part = all_parts[p]
             for i in range(len(numbers)):
-                numbers[i] += part[i]
+                numbers[i] = numbers[i] + part[i] if p > 0 else part[i]
 
 
 def dense(x):
