@@ -12,6 +12,7 @@ from .compile import kernel
 from .vectors import (
     address_of,
     clear,
+    copy_vectors,
     get,
     itemsize,
     lanes,
@@ -114,7 +115,9 @@ def pack_block(form, width, w, g, filters, channels, window, target):
             for j in range(KW):
                 here = source + c * w_c + i * w_i + j * w_j
                 there = target + ((i * KW + j) * depth + c) * width * item
-                if w_k == item:
+                if w_k == item and count == width:
+                    copy_vectors(form, there, here, width // vector, False)
+                elif w_k == item:
                     move(there, here, count * item)
                 else:
                     for k in range(count):

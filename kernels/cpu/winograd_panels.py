@@ -61,7 +61,7 @@ from .workspace import carve
 
 Pair = tuple[int, int]
 
-BLOCK = 2**18  # bytes of transformed filters, or of sums, that stay in the second-level cache
+BLOCK = 2**17  # bytes of transformed filters, or of sums, that stay in the second-level cache
 TILES = 8  # tiles a task transforms
 SUM = 64  # tiles that are added up before they are added to what is there: rounding errors
 
