@@ -151,13 +151,16 @@ def test_a_tiny_workspace_changes_nothing(monkeypatch):
 
 
 def test_how_the_direct_kernels_cut_their_work_changes_nothing(monkeypatch, dtype, settings):
-    """Strips of one row, blocks of sixteen channels, panels packed by their task, shares."""
+    """Strips of one row, blocks of sixteen channels, panels packed by their task or by all
+    threads, shares, with a border and without."""
     cpu.conv.set_algorithm("direct")
     small = (
         {(direct, "STRIP"): 1, (direct, "FLAT"): 5, (gradient, "STRIP"): 1},
         {(direct, "PANEL"): 2000, (gradient, "SUMS"): 2000, (gradient, "CHANNELS"): 3},
         {(direct, "PANEL"): 2000, (direct, "TASKS"): 1, (gradient, "TASKS"): 1},
         {(direct, "TASKS"): 1000, (gradient, "TASKS"): 1000, (gradient, "STRIP"): 1},
+        {(direct, "OWN"): 0, (gradient, "SMALL"): 0, (gradient, "ENOUGH"): 1000},
+        {(gradient, "SMALL"): 10**6, (gradient, "ENOUGH"): 0, (gradient, "TORN"): 1},
     )
     shapes = [*convolutions(seed=5, count=30)]
     shapes = [(g.window, g.arrays(rng, dtype)) for g, rng in shapes]
@@ -181,8 +184,10 @@ def test_how_the_direct_kernels_cut_their_work_changes_nothing(monkeypatch, dtyp
                 for (module, name), value in limits.items():
                     patch.setattr(module, name, value)
                 direct._plan.cache_clear()
+                gradient._plan.cache_clear()
                 actual = run()
             direct._plan.cache_clear()
+            gradient._plan.cache_clear()
             for a, e in zip(actual, expected, strict=True):
                 tolerance = {"float32": 2e-6, "float64": 1e-14}[dtype.name]
                 check_close(a, e, tolerance, window, x.shape, w.shape, limits)

@@ -55,6 +55,37 @@ def test_results_lie_as_their_arguments_do(dtype):
         assert np.array_equal(flat.flat(empty)[0], numbers)
 
 
+def test_views_of_dense_arrays_share_their_memory(dtype):
+    """Of every order; axes of one element may have any stride."""
+    x = array(np.random.default_rng(7), (2, 3, 5, 7), dtype)
+    odd = np.lib.stride_tricks.as_strided(x, (1, 7, 1, 5), (999, x.itemsize, 4, 7 * x.itemsize))
+    for laid in (*_orders(x), odd):
+        (numbers,) = flat.flat(laid)
+        assert np.shares_memory(numbers, laid)
+        assert numbers.size == laid.size
+        assert numbers[-1] == laid[tuple(n - 1 for n in laid.shape)]
+    for gaps in (x[:, :2], x[..., ::2], np.broadcast_to(x[:1], x.shape), x[:, ::-1]):
+        assert flat.flat(gaps) is None
+
+
+def test_parts_are_added_up_in_order(dtype, each_thread_count):
+    """To the bit, and into an array of any strides."""
+    rng = np.random.default_rng(8)
+    parts = array(rng, (5, 33, 70, 9), dtype)
+    expected = parts[0].copy()
+    for part in parts[1:]:
+        expected += part
+    target = array(rng, (70, 33, 18), dtype).transpose(1, 0, 2)[:, :, ::2]
+
+    for _ in each_thread_count:
+        total = np.full(parts.shape[1:], np.nan, dtype)
+        target[...] = np.nan
+        flat.add_up(parts, total)
+        flat.add_up(parts, target)
+        assert np.array_equal(total, expected)
+        assert np.array_equal(target, expected)
+
+
 def test_in_place_among_gaps(backend, dtype):
     rng = np.random.default_rng(3)
     x, y = array(rng, (2, 33, 41, 7), dtype), array(rng, (2, 33, 41, 7), dtype, True)

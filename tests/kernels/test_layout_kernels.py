@@ -19,6 +19,13 @@ def test_aligned_arrays_start_a_cache_line(dtype):
             x[...] = 1  # all of it is memory
 
 
+def test_pointer_is_the_address_of_the_first_number(dtype):
+    x = array(np.random.default_rng(1), (2, 3, 5, 7), dtype)
+    views = x, x[1:, 2:], x[:, :, ::-1, ::-2], x.transpose(3, 1, 0, 2), x[0, 0, 0, 0:1], x[:0]
+    for view in (*views, np.asarray(x.dtype.type(3)), np.broadcast_to(x[:1], x.shape)):
+        assert layout.pointer(view) == view.ctypes.data
+
+
 def test_empty_has_its_channels_last(dtype):
     for shape in SHAPES:
         x = layout.empty(shape, dtype)

@@ -1,5 +1,8 @@
 """Filters as panels, whatever their strides are, and panels as filters again."""
 
+import ctypes
+import mmap
+import os
 from itertools import product
 
 import numpy as np
@@ -163,6 +166,32 @@ def test_pack_alone_fills_its_block_only(form, dtype):
         assert np.array_equal(guarded[5:-5], expected)
         assert np.all(guarded[:5] == 777)
         assert np.all(guarded[-5:] == 777)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs mprotect")
+@pytest.mark.parametrize("layout", [straight, backward])
+def test_pack_reads_nothing_beside_the_filters(form, dtype, layout):
+    """Filters between pages that nobody may read, at the start and at the end of theirs."""
+    page = mmap.PAGESIZE
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    for shape in SHAPES:
+        size = int(np.prod(shape)) * dtype.itemsize
+        pages = -(-size // page)
+        memory = mmap.mmap(-1, (pages + 2) * page)
+        numbers = np.frombuffer(memory, dtype)
+        for start in (page, page + pages * page - size):
+            w = numbers[start // dtype.itemsize :][: np.prod(shape)].reshape(shape)
+            w[...] = filters(shape, dtype)
+            view = layout(w)
+            walls = [numbers.ctypes.data, numbers.ctypes.data + (pages + 1) * page]
+            for wall in walls:
+                assert protect(ctypes.c_void_p(wall), ctypes.c_size_t(page), 0) == 0
+            try:
+                packed = pack(form, view[None], 16)
+            finally:
+                for wall in walls:
+                    protect(ctypes.c_void_p(wall), ctypes.c_size_t(page), 3)
+            check_panels(packed, view[None], form, 16)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
