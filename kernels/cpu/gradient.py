@@ -47,7 +47,7 @@ Pair = tuple[int, int]
 
 SUMS = 3 * 2**17  # bytes of a task's sums
 STRIP = 2**17  # bytes of a strip: one panel of gy, and x
-CHANNELS = 576  # rows of sums in a panel, or 64 channels if more: a panel of gy is copied for them
+CHANNELS = 576  # rows of sums in a panel, or 64 channels if more: gy is read once for them
 TASKS = 8  # enough to keep the threads busy: a share costs sums of its own
 SMALL = 2**10  # pixels of a map that is not worth sharing
 FLOPS = 64  # as in direct.py
