@@ -86,17 +86,11 @@ def correlate(
     biases = None
     if bias is not None:
         biases = panels_of(bias, *w.shape[:2], width_of(form))
-    addresses = (
-        *(pointer(x), pointer(y), pointer(w)),
-        shared,
-        0 if biases is None else pointer(biases),
-    )
+    bias_at = 0 if biases is None else pointer(biases)
+    addresses = pointer(x), pointer(y), pointer(w), shared, bias_at
     flags = (RELU if relu else 0) | (STREAM if plan.may_stream and streams(y) else 0)
-    parallel_for(
-        *(_correlate, plan.tasks, form, addresses, flags, *plan.cut),
-        work=plan.work,
-        room=plan.room,
-    )
+    arguments = form, addresses, flags, *plan.cut
+    parallel_for(_correlate, plan.tasks, *arguments, work=plan.work, room=plan.room)
     del memory, biases  # until here they are in use
 
 

@@ -70,11 +70,8 @@ def correlate_weights(
     plan = _plan(width_of(form), x.itemsize, *shapes, origin, step, dilation)
     parts = gw if plan.shares == 1 else np.empty((plan.shares, *gw.shape), gw.dtype)
     addresses = pointer(x), pointer(gy), pointer(parts)
-    parallel_for(
-        *(_correlate_weights, plan.tasks, form, addresses, plan.shares, *plan.cut),
-        work=plan.work,
-        room=plan.room,
-    )
+    arguments = form, addresses, plan.shares, *plan.cut
+    parallel_for(_correlate_weights, plan.tasks, *arguments, work=plan.work, room=plan.room)
     if plan.shares > 1:
         add_up(parts, gw)
 

@@ -71,71 +71,21 @@ def test_the_matrices_correlate_exactly(size):
 # -- the transforms that are emitted --------------------------------------------------------------
 
 
-@kernel()
-def transform_input(form, size, source, target, count, bias, flags):
-    transform(
-        form, INPUT, size, source[0], source[1], source[2], source[3],
-        target[0], target[1], target[2], target[3], count, bias, flags,
-    )  # fmt: skip
+def transform_of(what):
+    """A kernel for one transform: which one is a constant."""
+
+    @kernel()
+    def run(form, size, source, target, count, bias, flags):
+        transform(
+            form, what, size, source[0], source[1], source[2], source[3],
+            target[0], target[1], target[2], target[3], count, bias, flags,
+        )  # fmt: skip
+
+    return run
 
 
-@kernel()
-def transform_filter(form, size, source, target, count, bias, flags):
-    transform(
-        form, FILTER, size, source[0], source[1], source[2], source[3],
-        target[0], target[1], target[2], target[3], count, bias, flags,
-    )  # fmt: skip
-
-
-@kernel()
-def transform_output(form, size, source, target, count, bias, flags):
-    transform(
-        form, OUTPUT, size, source[0], source[1], source[2], source[3],
-        target[0], target[1], target[2], target[3], count, bias, flags,
-    )  # fmt: skip
-
-
-@kernel()
-def transform_gradient(form, size, source, target, count, bias, flags):
-    transform(
-        form, GRADIENT, size, source[0], source[1], source[2], source[3],
-        target[0], target[1], target[2], target[3], count, bias, flags,
-    )  # fmt: skip
-
-
-@kernel()
-def transform_tap(form, size, source, target, count, bias, flags):
-    transform(
-        form, TAP, size, source[0], source[1], source[2], source[3],
-        target[0], target[1], target[2], target[3], count, bias, flags,
-    )  # fmt: skip
-
-
-@kernel()
-def transform_spread(form, size, source, target, count, bias, flags):
-    transform(
-        form, SPREAD, size, source[0], source[1], source[2], source[3],
-        target[0], target[1], target[2], target[3], count, bias, flags,
-    )  # fmt: skip
-
-
-@kernel()
-def transform_collect(form, size, source, target, count, bias, flags):
-    transform(
-        form, COLLECT, size, source[0], source[1], source[2], source[3],
-        target[0], target[1], target[2], target[3], count, bias, flags,
-    )  # fmt: skip
-
-
-TRANSFORMS = {
-    INPUT: transform_input,
-    FILTER: transform_filter,
-    OUTPUT: transform_output,
-    GRADIENT: transform_gradient,
-    TAP: transform_tap,
-    SPREAD: transform_spread,
-    COLLECT: transform_collect,
-}
+KINDS = INPUT, FILTER, OUTPUT, GRADIENT, TAP, SPREAD, COLLECT
+TRANSFORMS = {what: transform_of(what) for what in KINDS}
 NAMES = ["input", "filter", "output", "gradient", "tap", "spread", "collect"]
 
 
@@ -201,7 +151,7 @@ def test_transforms_multiply_by_their_matrix_from_both_sides(dtype, what):
 def test_the_rectifier_of_a_transform_keeps_nan(dtype):
     source, target = Squares(6, 1, dtype, np.random.default_rng(2)), Squares(4, 1, dtype)
     source.array[source.places[0, 0, 0, 1]] = np.nan  # of one lane
-    transform_output(kind(dtype), tiles_of(4, 3), source.where, target.where, 1, 0, RELU)
+    TRANSFORMS[OUTPUT](kind(dtype), tiles_of(4, 3), source.where, target.where, 1, 0, RELU)
     assert np.isnan(target.numbers[0, 0, 0, 1])
     assert not np.isnan(target.numbers[:, :, 0, 0]).any()
     assert not np.isnan(target.numbers[:, :, 0, 2:]).any()
