@@ -23,8 +23,9 @@ A panel is read once a strip, from the second-level cache, and the strip once a 
 panel is itself as large as the cache (3x3x512 and above) it is better to be read once in all:
 then a task is a panel, which it packs block by block, and the strip is the whole map. A 1x1
 window makes rows of any length; they are cut at about ``FLAT`` pixels, and while the first panel
-is multiplied with a tile, the pixels of the next one are fetched. A last panel of at most 16
-filters is one vector wide (tile.py, NARROW).
+is multiplied with a tile, the pixels of the next one are fetched. Where the panels are too many
+for the cache, the next panel is fetched, little by little, while this one is multiplied. A last
+panel of at most 16 filters is one vector wide (tile.py, NARROW).
 
 Windows that see nothing but the border are not summed up: with a padding of 100, as the authors'
 nets have it, that is half of the first layer.
@@ -53,6 +54,7 @@ Pair = tuple[int, int]
 
 STRIP = 2**19  # bytes of input that a strip should not exceed: half of a small second-level cache
 PANEL = 3 * 2**17  # bytes of a panel that stays there beside it
+FAR = 2**20  # bytes of a task's panels that do not all stay there
 OWN = 2**21  # bytes of panels of which every thread has its own
 TASKS = 16  # enough tasks to keep the threads busy
 FLAT = 448  # pixels of a row, about, where rows may be of any length
@@ -121,6 +123,7 @@ class Cut(NamedTuple):
     strips: int  # of an image
     rows: int  # of a strip
     whole: bool  # a task is a panel, and packs it block by block
+    far: bool  # a panel is in no near cache when its turn comes
 
 
 @lru_cache(4096)
@@ -180,6 +183,7 @@ def _plan(
         cut=Cut(
             *(places, (*w_shape, block), (*origin, *step, *dilation), (N, H, W, *sizes)),
             *(x_steps, y_steps, w_strides, columns, seeing, parts, strips, rows, whole),
+            far=not whole and -(-G * panels // parts) * panel > FAR,
         ),
     )
 
@@ -199,7 +203,7 @@ def _is_run(shape, strides) -> bool:
 @kernel()
 def _correlate(
     work, form, addresses, flags, places, shape, window, sizes, x_steps, y_steps, w_steps,
-    columns, seeing, parts, strips, rows, whole,
+    columns, seeing, parts, strips, rows, whole, far,
 ):  # fmt: skip
     """Tasks (strip, part): see the module and ``Cut``. addresses: of x, y, the weights, what the
     threads share (COUNTERS, then packed panels) or 0, the biases or 0."""
@@ -269,6 +273,9 @@ def _correlate(
                 what = (flags if filters == row else flags & RELU) if c1 == C else 0
                 what |= ACCUMULATE if c0 > 0 else 0
                 bias = biases + p * width * item if biases != 0 and c1 == C else 0
+                ahead, every = b + panel_bytes, 0
+                if far and p + 1 < p1:
+                    every = row * item // ((r1 - r0) * -(-OW // high)) + 1
                 for n in range(n0, n1):
                     for r in range(r0, r1):
                         pixels = OW if r < OH - 1 else OW_last
@@ -297,7 +304,12 @@ def _correlate(
                             ):
                                 if count > 0 and q1 > q0:
                                     start = a + skipped * DH * x_h + q * SW * x_w
-                                    ahead = height * SW * x_w if first and KH * KW == 1 else 0
+                                    fetch, fetch_step = start, LINE
+                                    if first and KH * KW == 1:
+                                        fetch += height * SW * x_w
+                                    elif every > 0:
+                                        fetch, fetch_step = ahead, every
+                                        ahead += count * taps[0] * taps[1] * taps[2] * every
                                     tiles(
                                         form, ROWS, narrow, height, count,
                                         start, SW * x_w, 0, DW * x_w, DH * x_h,
@@ -306,7 +318,7 @@ def _correlate(
                                         0, depth * row * item, KW * depth * row * item,
                                         taps[0], taps[1], taps[2],
                                         to + q * apart, apart, height * apart,
-                                        bias, what, start + ahead,
+                                        bias, what, fetch, fetch_step,
                                     )  # fmt: skip
                         if filters < row:
                             for q in range(pixels):

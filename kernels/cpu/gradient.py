@@ -262,7 +262,7 @@ def _correlate_weights(
                                     b + (ra - r0) * b_h + (qa - q0) * b_w, b_w, 0, b_h,
                                     qb - qa, 1, rb - ra, c + z * line, line, height * line, 0,
                                     ACCUMULATE if s > first else 0,
-                                    ahead + z * (q1 - q0) * item,
+                                    ahead + z * (q1 - q0) * item, LINE,
                                 )  # fmt: skip
         for p in range(p0, p1):
             filters = min(width, K - p * width)

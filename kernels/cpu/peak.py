@@ -132,7 +132,7 @@ def _multiply_adds(work, form, a, b, run, turns):
     for _ in tasks(work):
         tiles(
             form, ROWS, WIDE, rows, 1, a, run * item, 0, 0, 0, 0, b, 0, 0, 0,
-            run, turns, 1, line_of(c), width * item, 0, 0, 0, NOTHING,
+            run, turns, 1, line_of(c), width * item, 0, 0, 0, NOTHING, 0,
         )  # fmt: skip
 
 

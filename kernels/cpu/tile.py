@@ -44,7 +44,6 @@ from numba import types
 from numba.extending import intrinsic, register_jitable
 
 from .vectors import Vectors, shape_of
-from .workspace import LINE
 
 ROWS, STEPS = 0, 1  # forms
 WIDE, NARROW = 0, 1
@@ -59,7 +58,7 @@ _ARGUMENTS = (
     *("b", "b_run", "b_inner", "b_outer"),
     *("run", "inner", "outer"),  # lengths of the loops
     *("c", "c_row", "c_next", "bias", "flags"),  # bias: address, or 0 for none
-    "fetch",
+    *("fetch", "fetch_step"),
 )
 
 
@@ -67,7 +66,7 @@ _ARGUMENTS = (
 def tiles(
     typing, kind, form, narrow, rows, count,
     a, a_row, a_run, a_inner, a_outer, a_next, b, b_run, b_inner, b_outer,
-    run, inner, outer, c, c_row, c_next, bias, flags, fetch,
+    run, inner, outer, c, c_row, c_next, bias, flags, fetch, fetch_step,
 ):  # fmt: skip
     """Compute ``count`` tiles of ``rows`` rows, which share B and lie a_next and c_next apart.
 
@@ -75,11 +74,11 @@ def tiles(
     as many as the kind has. Addresses and distances are in bytes, the loops' lengths at least 1.
     In the form ROWS a_run and b_run are not read: the next number, and the next row of a panel. In
     the form STEPS a_row is not read. fetch: the address of what will be read after these tiles:
-    every step asks for one more cache line of it; or a constant, NOTHING, or PANEL for B itself,
-    where it is in no near cache.
+    a step asks for one cache line of it, the next step for the one fetch_step bytes further; or a
+    constant, NOTHING, or PANEL for B itself, where it is in no near cache.
     """
     fetches = fetch.literal_value if isinstance(fetch, types.Literal) else ADDRESS
-    signature = types.void(kind, form, narrow, *[types.int64] * 20, fetch)
+    signature = types.void(kind, form, narrow, *[types.int64] * 20, fetch, types.int64)
     bits, most, vectors, lanes = shape_of(kind)
     widths = [vectors, 1] if vectors > 1 else [1]
     if isinstance(narrow, types.Literal):  # no need to compile the others
@@ -243,7 +242,7 @@ class _Tile:
         if self.fetches != ADDRESS:
             return fetch
         self.emit.prefetch(fetch)
-        return self._add(fetch, _long(LINE))
+        return self._add(fetch, self.args["fetch_step"])
 
     def _left(self, a, r: int, numbers: int = 1):
         """Row r's number of A in all lanes, or two neighbours by turns."""

@@ -177,7 +177,8 @@ def _correlate(work, parts, form, size, block, x, y, u, biases, shape, origin, f
                         tiles(
                             form, ROWS, WIDE, height, number,
                             a + t * v_row, v_row, 0, 0, 0, height * v_row, b, 0, 0, 0, C, 1, 1,
-                            c + t * width * item, width * item, height * width * item, 0, 0, PANEL,
+                            c + t * width * item, width * item, height * width * item, 0, 0,
+                            PANEL, 0,
                         )  # fmt: skip
         for t in range(count):
             image, ty = divmod(first + t, down * across)

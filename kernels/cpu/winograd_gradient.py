@@ -193,7 +193,7 @@ def _product(
                     v + position * v_strides[1] + c * item, 0, v_strides[0], 0, 0, height * item,
                     b, z_strides[0], 0, 0, count, 1, 1,
                     target + c * width * item, width * item, height * width * item,
-                    0, ACCUMULATE if more else 0, NOTHING,
+                    0, ACCUMULATE if more else 0, NOTHING, 0,
                 )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ from .vectors import (
     tile_rows,
 )
 from .winograd import to_positions
-from .workspace import carve
+from .workspace import LINE, carve
 
 Pair = tuple[int, int]
 
@@ -251,7 +251,7 @@ def _panels(work, places, form, size, v, w, y, biases, shape, spread, flags):
                             a + t * v_row, v_row, 0, 0, 0, height * v_row,
                             u + e * row, 0, 0, 0, depth, 1, 1,
                             c + t * width * item, width * item, height * width * item, 0,
-                            ACCUMULATE if c0 > 0 else 0, a + (number + t) * v_row,
+                            ACCUMULATE if c0 > 0 else 0, a + (number + t) * v_row, LINE,
                         )  # fmt: skip
         if adjoint:
             for pixel in range(N * OH * OW):
@@ -321,7 +321,7 @@ def _blocks(work, places, form, size, v, z, gw, shape):
                             b + first * width * item, width * item, 0, 0, some, 1, 1,
                             sums + e * row + c * width * item, width * item, height * width * item,
                             0, ACCUMULATE if first > 0 else 0,
-                            a + (number + first) * v_row + c * some * item,
+                            a + (number + first) * v_row + c * some * item, LINE,
                         )  # fmt: skip
         transform(
             form, TAP, size, sums, n * row, row, vector,

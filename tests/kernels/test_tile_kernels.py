@@ -40,7 +40,7 @@ def rows_tiles(kind, narrow, rows, count, a, b, loops, c, bias, flags):
     tiles(
         kind, ROWS, narrow, rows, count, address, row, run, inner, outer, a_next,
         address_b, run_b, inner_b, outer_b,
-        loops[0], loops[1], loops[2], c[0], c[1], c[2], bias, flags, address,
+        loops[0], loops[1], loops[2], c[0], c[1], c[2], bias, flags, address, 64,
     )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def steps_tiles(kind, narrow, rows, count, a, b, loops, c, bias, flags):
     tiles(
         kind, STEPS, narrow, rows, count, address, row, run, inner, outer, a_next,
         address_b, run_b, inner_b, outer_b,
-        loops[0], loops[1], loops[2], c[0], c[1], c[2], bias, flags, address,
+        loops[0], loops[1], loops[2], c[0], c[1], c[2], bias, flags, address, 64,
     )  # fmt: skip
 
 
