@@ -7,7 +7,7 @@ are never stored: a task takes one panel of filters, transforms a block of its c
 second-level cache, multiplies it with all tiles and forgets it.
 
     all tiles: x -> V[position][tile][channel]                shared by all tasks
-    for panel of 32 filters                                   task of a thread
+    for panel of 32 filters, some tiles                       task of a thread
         for block of channels
             G w G^T -> U[position][channel][filter]
             for position
@@ -63,6 +63,8 @@ Pair = tuple[int, int]
 
 BLOCK = 2**17  # bytes of transformed filters, or of sums, that stay in the second-level cache
 TILES = 8  # tiles a task transforms
+TASKS = 8  # enough to keep the threads busy
+SHARE = 56  # tiles of a share at least: for each, the filters are transformed again
 SUM = 64  # tiles that are added up before they are added to what is there: rounding errors
 
 
@@ -94,22 +96,25 @@ def _multiply(what, x, w, y, bias, origin: Pair, corner: Pair, grid: Pair, m: in
     panels, tiles = -(-K // width), N * grid[0] * grid[1]
     block = _even(C, BLOCK // (n * n * width * item), form)
     v = _positions(form, what, (m, r), x, origin, grid, block)
+    adjoint = what == SPREAD
+    # What tiles give back to an input overlaps, so they stay together there
+    shares = 1 if adjoint else min(-(-TASKS // panels), -(-tiles // SHARE))
     biases = panels_of(bias, 1, K, width) if bias is not None else None
     places, room = carve(
         r * r * block * width * item,  # filters
         n * n * block * width * item,  # U
-        n * n * tiles * width * item,  # M
+        n * n * -(-tiles // shares) * width * item,  # M
         n * n * width * item,  # a tile of y that is cut off, or is to be added
     )
     parallel_for(
         _panels,
-        *(panels, places, form, tiles_of(m, r), pointer(v), (pointer(w), *w.strides)),
+        *(panels * shares, places, form, tiles_of(m, r), pointer(v), (pointer(w), *w.strides)),
         (pointer(y), *(y.strides[i] for i in (0, 2, 3))),
         0 if biases is None else pointer(biases),
-        (N, C, K, OH, OW, tiles, *grid, block),
-        (what == SPREAD, *corner),
+        (N, C, K, OH, OW, tiles, shares, *grid, block),
+        (adjoint, *corner),
         RELU if relu else 0,
-        work=n * n * tiles * C,
+        work=n * n * tiles * C // shares,
         room=room,
     )
 
@@ -211,10 +216,10 @@ def _transform_tiles(
 
 @kernel()
 def _panels(work, places, form, size, v, w, y, biases, shape, spread, flags):
-    """Panels of filters."""
+    """A panel of filters and a share of the tiles a task."""
     room = room_of(work)
     m, r = outputs(size), taps(size)
-    N, C, K, OH, OW, number, down, across, block = shape
+    N, C, K, OH, OW, all_tiles, shares, down, across, block = shape
     adjoint, top, left = spread
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
     vector, n = lanes(form) * itemsize(form), m + r - 1
@@ -225,10 +230,12 @@ def _panels(work, places, form, size, v, w, y, biases, shape, spread, flags):
         room + places[2],
         room + places[3],
     )
-    position = number * width * item
-    low, higher, others = heights(number, high)
-    for p in tasks(work):
-        k0 = p * width
+    for task in tasks(work):
+        share, k0 = task % shares, task // shares * width
+        begin, end = all_tiles * share // shares, all_tiles * (share + 1) // shares
+        number = end - begin
+        position = number * width * item
+        low, higher, others = heights(number, high)
         count = min(width, K - k0)
         for c0 in range(0, C, block):
             depth = min(block, C - c0)
@@ -239,7 +246,7 @@ def _panels(work, places, form, size, v, w, y, biases, shape, spread, flags):
                 u, n * row, row, vector, row // vector, 0, 0,
             )  # fmt: skip
             for e in range(n * n):
-                a = v + (c0 // block * n * n + e) * number * v_row
+                a = v + ((c0 // block * n * n + e) * all_tiles + begin) * v_row
                 c = sums + e * position
                 for height, times, t in (
                     (low + 1, higher, 0),
@@ -251,7 +258,7 @@ def _panels(work, places, form, size, v, w, y, biases, shape, spread, flags):
                             a + t * v_row, v_row, 0, 0, 0, height * v_row,
                             u + e * row, 0, 0, 0, depth, 1, 1,
                             c + t * width * item, width * item, height * width * item, 0,
-                            ACCUMULATE if c0 > 0 else 0, a + (number + t) * v_row, LINE,
+                            ACCUMULATE if c0 > 0 else 0, a + (all_tiles + t) * v_row, LINE,
                         )  # fmt: skip
         if adjoint:
             for pixel in range(N * OH * OW):
@@ -273,7 +280,7 @@ def _panels(work, places, form, size, v, w, y, biases, shape, spread, flags):
                         add_to(form, there + k0 * item, source, count * item // vector)
             continue
         for t in range(number):
-            image, place = divmod(t, down * across)
+            image, place = divmod(begin + t, down * across)
             h, q = place // across * m, place % across * m
             there = y[0] + image * y[1] + h * y[2] + q * y[3] + k0 * item
             to, row, column = there, y[2], y[3]

@@ -117,6 +117,33 @@ def test_what_is_faster_is_taken(ran):
     assert ran == ["direct"] * 9
 
 
+def test_windows_of_5x5_want_a_panel_of_filters(ran):
+    """16 channels are enough to see, but 16 filters too few: so for both gradients."""
+    conv.set_algorithm("auto")
+    three((1, 16, 40, 40), (32, 16, 5, 5), PLAIN)
+    assert ran == ["winograd", "direct", "direct"]
+    ran.clear()
+    three((1, 32, 40, 40), (32, 32, 5, 5), PLAIN)
+    assert ran == ["winograd"] * 3
+
+
+def test_the_adjoint_is_taken_where_it_has_fewer_tiles(monkeypatch):
+    conv.set_algorithm("auto")
+    taken = []
+    for name in ("correlate", "correlate_input"):
+        function = getattr(winograd_panels, name)
+        monkeypatch.setattr(
+            winograd_panels,
+            name,
+            lambda *a, name=name, function=function, **k: taken.append(name) or function(*a, **k),
+        )
+    w = np.ones((32, 32, 7, 7), np.float32)
+    for size in ((22, 22), (60, 60)):
+        gy = np.ones((1, 32, size[0] - 6, size[1] - 6), np.float32)
+        cpu.conv2d_grad_input(gy, w, size, (1, 1), (0, 0), (1, 1), 1)
+    assert taken == ["correlate_input", "correlate"]
+
+
 def test_set_algorithm_of_the_package(ran):
     for name in ("direct", "winograd"):
         mf.set_algorithm(name)

@@ -32,6 +32,7 @@ def _everything(dtype):
         ("winograd", (1, 128, 41, 50), (112, 128, 3, 3), (1, 1), (1, 1), (1, 1), 1),  # shared ones
         ("winograd", (1, 128, 9, 11), (240, 128, 3, 3), (1, 1), (1, 1), (1, 1), 1),  # panels
         ("winograd", (3, 48, 9, 7), (128, 48, 5, 5), (1, 1), (2, 2), (1, 1), 1),
+        ("winograd", (2, 32, 50, 61), (48, 32, 5, 5), (1, 1), (2, 2), (1, 1), 1),  # shared tiles
     ):
         cpu.conv.set_algorithm(algorithm)
         x, w, b = array(*shape), array(*weight_shape), array(weight_shape[0])

@@ -176,6 +176,8 @@ def test_how_the_work_is_cut_changes_nothing(monkeypatch, dtype):
         {(winograd, "WORKSPACE"): 1, (winograd, "MIN_TILES"): (1, 1)},
         {(winograd, "WORKSPACE"): 1, (winograd, "MIN_TILES"): (3, 2), (winograd, "LARGE"): 1},
         {(winograd_panels, "BLOCK"): 1, (winograd_gradient, "SUMS"): 0},
+        {(winograd_panels, "SHARE"): 1},
+        {(winograd_panels, "SHARE"): 7, (winograd_panels, "TASKS"): 100},
         {(winograd_gradient, "SUMS"): 0, (winograd_gradient, "CHUNK"): 1},
         {(winograd_gradient, "SUMS"): 10**9, (winograd_gradient, "BLOCK"): 1},
         {(winograd_gradient, "SUMS"): 10**9, (winograd_gradient, "SHARES"): 1},
