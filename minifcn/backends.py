@@ -61,6 +61,12 @@ def kernels_for(array) -> ModuleType:
     return _table(current_backend())
 
 
+def prepare() -> None:
+    """Load the kernels of the backend in use. On a fresh install that begins to compile them
+    beside what follows, such as the making of a net's weights."""
+    _table(current_backend())
+
+
 @cache
 def _table(name: str) -> ModuleType:
     return importlib.import_module(f"minifcn.kernels.{name}")

@@ -31,4 +31,5 @@ def run(arguments) -> int:
     threads = f", {backends.get_num_threads()} threads" if backend == "cpu" else ""
     print(f"backend {backend}{threads} of {os.cpu_count()} cores")
     print("models: " + ", ".join(models.names()))
+    print("classifiers: " + ", ".join(models.classifiers()))
     return 0

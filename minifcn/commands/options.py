@@ -21,10 +21,21 @@ def size(text: str) -> tuple[int, int]:
 
 
 def model_name(text: str) -> str:
+    """A network that scores pixels."""
+    from .. import models
+
+    if text in models.classifiers():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} scores whole images; there are: {', '.join(models.names())}"
+        )
+    return any_model_name(text)
+
+
+def any_model_name(text: str) -> str:
     """A name that ``models.build`` knows."""
     from .. import models
 
-    if text not in models.names():
+    if text not in [*models.names(), *models.classifiers()]:
         try:
             models.build(text)
         except ValueError as error:

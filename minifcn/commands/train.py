@@ -13,6 +13,7 @@ checked before training starts. The run's folder gets config.json, log.csv, chec
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from . import options
@@ -161,6 +162,13 @@ def _build(spec, init: str | None):
         print(f"{init}: {report}")
         if not report.copied and not report.reshaped:
             raise ValueError(f"{init}: no array has the name of a layer of {spec.name}")
+        idle = [name for name in report.zero if not name.startswith("score")]
+        if idle:
+            print(
+                f"warning: {init} leaves {', '.join(idle[:6])} all zero: "
+                "nothing behind them sees the image, and nothing before them learns",
+                file=sys.stderr,
+            )
     return model
 
 

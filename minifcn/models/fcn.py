@@ -24,13 +24,15 @@ def add_head(
     aligned: bool = False,
     upsampling: str = "fixed",
     at_once: bool = False,
+    suffix: str = "",
 ) -> nn.Net:
     """Append scores, ``skips`` fusions and upsampling to a trunk; returns its net.
 
     aligned: upsample such that every offset is 0, by padding the transposed convolutions; else
     they are not padded and their output is cropped, as the authors do it. upsampling: "fixed"
     interpolation; "learned" between the heads and fixed at the end, as in the CVPR paper;
-    "all-learned". at_once scales the skips so that all can be trained from the start.
+    "all-learned". at_once scales the skips so that all can be trained from the start. suffix:
+    behind the names of all layers, so that a trunk can have several heads.
 
     Score layers start at zero: a new skip leaves the scores that it is added to unchanged, and a
     net that starts from the coarser one's weights predicts what that one does. Exactly so where
@@ -38,34 +40,61 @@ def add_head(
     interpolating by 2 and then by 16 is not quite interpolating by 32: the peak of the filter is
     cut flat, and labels can differ along the borders of regions.
     """
-    net = trunk.net
-    layer = net.add("score_fr", _score_layer(net, trunk.coarse, num_classes), trunk.coarse)
+    net, coarse = trunk.net, trunk.coarse
+    scores = _score_layer(net, coarse, num_classes)
+    layer = net.add(f"score_fr{suffix}", scores, coarse)
     upscore = "upscore2"
     for number in range(skips):
         skip = trunk.skips[number]
         name = skip.split("/")[0]
         if at_once:
-            skip = net.add(f"scale_{name}", nn.Scale(AT_ONCE_SCALES[number]), skip)
+            scale = nn.Scale(AT_ONCE_SCALES[number])
+            skip = net.add(f"scale_{name}{suffix}", scale, skip)
         up = _upsampling(net, layer, skip, num_classes, aligned, upsampling != "fixed")
-        up = net.add(upscore, up, layer)
-        fine = net.add(f"score_{name}", _score_layer(net, skip, num_classes), skip)
-        layer = net.add(f"fuse_{name}", nn.Fuse(), up, fine)
+        up = net.add(upscore + suffix, up, layer)
+        scores = _score_layer(net, skip, num_classes)
+        fine = net.add(f"score_{name}{suffix}", scores, skip)
+        layer = net.add(f"fuse_{name}{suffix}", nn.Fuse(), up, fine)
         upscore = f"upscore_{name}"
-    up = _upsampling(net, layer, "data", num_classes, aligned, upsampling == "all-learned")
-    layer = net.add(f"upscore{up.stride[0]}" if skips else "upscore", up, layer)
-    net.add("score", nn.Crop(), layer, "data")
-    derive_offsets(net)
+    last = "score" + suffix
+    return add_upsampling(
+        net, layer, num_classes, last, suffix, skips > 0, aligned, upsampling == "all-learned"
+    )
+
+
+def add_upsampling(
+    net: nn.Net,
+    scores: str,
+    num_classes: int,
+    name: str = "score",
+    suffix: str = "",
+    numbered: bool = False,
+    aligned: bool = False,
+    learned: bool = False,
+) -> nn.Net:
+    """Upsample scores to the image and cut them to its size, as the layer ``name``; derive all
+    offsets. numbered: the stride is part of the upsampling layer's name."""
+    up = _upsampling(net, scores, "data", num_classes, aligned, learned)
+    number = str(up.stride[0]) if numbered else ""
+    layer = net.add(f"upscore{number}{suffix}", up, scores)
+    net.add(name, nn.Crop(), layer, "data")
+    derive_offsets(net, channels_of(net))
     return net
 
 
+def channels_of(net: nn.Net) -> int:
+    """Of the images that a net takes."""
+    return net.input_shape[0] if net.input_shape else 3
+
+
 def _score_layer(net: nn.Net, source: str, num_classes: int) -> nn.Conv2d:
-    channels = trace(net)[source].shape[1]
+    channels = trace(net, channels=channels_of(net))[source].shape[1]
     return nn.Conv2d(channels, num_classes, 1, weight_init=nn.init.zeros)
 
 
 def _upsampling(net, source: str, target: str, num_classes: int, aligned: bool, learned: bool):
     """A transposed convolution from one map's grid to another's."""
-    traced = trace(net)
+    traced = trace(net, channels=channels_of(net))
     coarse = traced[source].axes
     fine = traced[target].axes if target != "data" else (Axis(), Axis())
     fits = [bilinear_fit(c, f, aligned) for c, f in zip(coarse, fine, strict=True)]
@@ -83,7 +112,8 @@ def bilinear_fit(coarse: Axis, fine: Axis, aligned: bool) -> tuple[int, int, int
     With the factor f, the kernel size is 2f where pixels of the coarse map lie between those of
     the fine one, and 2f - 1 where they lie on them: the one of the two for which the maps meet on
     whole pixels. That is why the authors' VGG nets have 64 and their AlexNet 63. Aligned, the
-    padding is what makes the offset 0, and the output f times as large as the input.
+    padding is what makes the offset 0, and the output f times as large as the map, or, where its
+    first pixels lie outside the image (AlexNet's fc6), as what follows them.
 
     Raises ValueError, with the arithmetic, where neither fits.
     """
@@ -97,9 +127,9 @@ def bilinear_fit(coarse: Axis, fine: Axis, aligned: bool) -> tuple[int, int, int
             continue
         if not aligned:
             return f, k, 0, 0
-        extra = f + 2 * padding - k
-        if padding >= 0 and 0 <= extra < f:
-            return f, k, int(padding), int(extra)
+        extra = f + 2 * padding - k  # so that the output is f times as large as the map
+        if padding >= 0 and extra >= 0:
+            return f, k, int(padding), int(extra % f)
     raise ValueError(
         f"no bilinear filter for the factor {f} takes the map {coarse} to {fine}: their first "
         f"pixels are {float(distance):g} fine pixels apart, and kernel {2 * f} wants a half, "

@@ -5,6 +5,8 @@ it learns from scratch, without the ImageNet weights that VGG-16 starts from. Po
 so kernels, offsets and their arithmetic are the same.
 """
 
+import numpy as np
+
 from .. import nn
 from .trunk import Trunk, add_conv_relu, scaled
 
@@ -28,7 +30,7 @@ def mini_trunk(padding: str, width: float = 1.0) -> Trunk:
         net.add(f"pool{block}", nn.MaxPool2d(2, 2, ceil_mode=True))
         channels = out
     first = net["conv1"].weight
-    first.data /= PIXELS
+    first.data = first.data / np.float32(PIXELS)
     first.rate /= PIXELS
     hidden = scaled(HIDDEN, width)
     add_conv_relu(net, "fc6", "relu6", channels, hidden, 3, padding=1 if aligned else 0)

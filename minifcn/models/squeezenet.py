@@ -1,14 +1,17 @@
-"""SqueezeNet 1.0 as a trunk: a classifier of ImageNet in 1.2 million parameters.
+"""SqueezeNet 1.0 and 1.1: classifiers of ImageNet in 1.2 million parameters.
 
-(Iandola et al. 2016, and the Caffe model of that name.) A fire module squeezes its input to few
-channels with a 1x1 convolution and expands it with 1x1 and 3x3 ones side by side. All its kernels
-are odd, so its maps lie on pixels.
+(Iandola et al. 2016, and the Caffe models of these names.) A fire module squeezes its input to
+few channels with a 1x1 convolution and expands it with 1x1 and 3x3 ones side by side. There is no
+fully connected layer: conv10 scores every pixel, and the scores are averaged. All kernels are odd,
+so all maps lie on pixels.
 """
 
 from .. import nn
+from .convolutionalize import convolutionalize
 from .trunk import Trunk, add_conv_relu, scaled
 
-FIRES = {  # channels squeezed to, channels of each expansion; a pool follows fire4 and fire8
+INPUT = (3, 227, 227)
+FIRES = {  # channels squeezed to, channels of each expansion
     2: (16, 64),
     3: (16, 64),
     4: (32, 128),
@@ -20,24 +23,50 @@ FIRES = {  # channels squeezed to, channels of each expansion; a pool follows fi
 }
 
 
+def squeezenet(num_classes: int = 1000, width: float = 1.0) -> nn.Net:
+    """Version 1.0: images (N, 3, 227, 227), BGR minus the mean, to scores (N, num_classes).
+
+    conv10 is padded by 1, as it was published: a border of nothing but biases is averaged, too.
+    """
+    return _classifier(num_classes, width, 96, 7, pools=(4, 8), padding=1)
+
+
+def squeezenet1_1(num_classes: int = 1000, width: float = 1.0) -> nn.Net:
+    """Version 1.1: a smaller first layer and earlier pools, 2.4 times less to compute."""
+    return _classifier(num_classes, width, 64, 3, pools=(3, 5), padding=0)
+
+
 def squeezenet_trunk(padding: str, width: float = 1.0) -> Trunk:
-    """conv1, fire2 ... fire9, with dropout at the end; stride 16, skips at 8 and 4.
+    """Version 1.0, conv1, fire2 ... fire9, with dropout at the end; stride 16, skips at 8 and 4.
 
     padding "reference": conv1 is padded by 100 and the pools round up, unpadded, as the classifier
     does it. "aligned": conv1 is padded by 3 and the pools by 1, so that every map covers the image
     exactly and its pixel o lies on the image's pixel o * stride.
     """
-    net, aligned = nn.Net(), padding == "aligned"
-    pool = {"padding": 1} if aligned else {"ceil_mode": True}
-    channels = scaled(96, width)
-    add_conv_relu(net, "conv1", "relu_conv1", 3, channels, 7, 2, 3 if aligned else 100)
-    net.add("pool1", nn.MaxPool2d(3, 2, **pool))
+    net, aligned = convolutionalize(squeezenet(width=width), until="drop9"), padding == "aligned"
+    net["conv1"].padding = (3, 3) if aligned else (100, 100)
+    if aligned:
+        for name in ("pool1", "pool4", "pool8"):
+            net[name].padding, net[name].ceil_mode = (1, 1), False
+    return Trunk(net, coarse="drop9", skips=("fire8/concat", "fire4/concat"))
+
+
+def _classifier(
+    num_classes: int, width: float, first: int, kernel: int, pools: tuple[int, int], padding: int
+) -> nn.Net:
+    """pools: the fire modules that a pool follows; padding: of conv10."""
+    net, channels = nn.Net(INPUT), scaled(first, width)
+    add_conv_relu(net, "conv1", "relu_conv1", 3, channels, kernel, 2)
+    net.add("pool1", nn.MaxPool2d(3, 2, ceil_mode=True))
     for number, (squeeze, expand) in FIRES.items():
         channels = _add_fire(net, number, channels, scaled(squeeze, width), scaled(expand, width))
-        if number in (4, 8):
-            net.add(f"pool{number}", nn.MaxPool2d(3, 2, **pool))
+        if number in pools:
+            net.add(f"pool{number}", nn.MaxPool2d(3, 2, ceil_mode=True))
     net.add("drop9", nn.Dropout(0.5))
-    return Trunk(net, coarse="drop9", skips=("fire8/concat", "fire4/concat"))
+    add_conv_relu(net, "conv10", "relu_conv10", channels, num_classes, 1, padding=padding)
+    net.add("pool10", nn.GlobalAvgPool2d())
+    net.add("flatten", nn.Flatten())
+    return net
 
 
 def _add_fire(net: nn.Net, number: int, channels: int, squeeze: int, expand: int) -> int:

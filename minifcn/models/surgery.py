@@ -12,13 +12,15 @@ class CopyReport:
     """What ``copy_weights`` did, as names of parameters.
 
     copied: taken over; reshaped: taken over, from another shape of the same number of values;
-    kept: of the net, without a counterpart; unused: of the source, without a place; misfits: of
-    both, but of another number of values, (name, source's shape, net's shape).
+    kept: of the net, without a counterpart; zero: weights that are all zero now; unused: of the
+    source, without a place; misfits: of both, but of another number of values, (name, source's
+    shape, net's shape).
     """
 
     copied: list[str] = field(default_factory=list)
     reshaped: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    zero: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     misfits: list[tuple[str, tuple, tuple]] = field(default_factory=list)
 
@@ -27,6 +29,7 @@ class CopyReport:
         for names, what in (
             (self.reshaped, "reshaped"),
             (self.kept, "kept"),
+            (self.zero, "zero"),
             (self.unused, "unused"),
         ):
             if names:
@@ -58,4 +61,41 @@ def copy_weights(model: Module, state: dict[str, np.ndarray]) -> CopyReport:
         (report.copied if fits else report.reshaped).append(name)
         parameter.data = np.array(array, dtype=parameter.dtype).reshape(parameter.shape)
     report.kept = [name for name in own if name not in state]
+    report.zero = zero_weights(model)
     return report
+
+
+def zero_weights(model: Module) -> list[str]:
+    """Names of the weights (not biases) that are zero everywhere.
+
+    Of a layer that scores that is how it should start. Where a layer of the trunk is zero, nothing
+    behind it sees the image and nothing before it ever learns: it usually waits for weights whose
+    names did not match.
+    """
+    weights = ((name, p.data) for name, p in model.named_parameters() if p.ndim > 1)
+    return [name for name, data in weights if not data.any()]
+
+
+def expand_score(weights: np.ndarray, num_classes: int) -> np.ndarray:
+    """A score layer's weights (K, ...) or biases (K,) for more classes: the first K rows are kept,
+    those of the new classes are zero (the authors' surgery.py).
+
+    Raises ValueError where num_classes is less than K.
+    """
+    if num_classes < len(weights):
+        raise ValueError(f"expand_score: {len(weights)} classes cannot become {num_classes}")
+    expanded = np.zeros((num_classes, *weights.shape[1:]), weights.dtype)
+    expanded[: len(weights)] = weights
+    return expanded
+
+
+def add_depth(weights: np.ndarray) -> np.ndarray:
+    """A first layer's weights (K, 3, KH, KW) for a fourth channel: the mean of the three colours'
+    filters, with which the authors' early fusion starts (nyud-fcn32s-color-d/solve.py).
+
+    Raises ValueError for weights of another shape.
+    """
+    if weights.ndim != 4 or weights.shape[1] != 3:
+        raise ValueError(f"add_depth: wants weights (K, 3, KH, KW); got {weights.shape}")
+    mean = weights.mean(axis=1, keepdims=True, dtype=weights.dtype)
+    return np.concatenate([weights, mean], axis=1)

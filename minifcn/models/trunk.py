@@ -27,3 +27,9 @@ def add_conv_relu(net: nn.Net, name: str, relu: str, *layer, source: str = "", *
     """Append ``Conv2d(*layer, **settings)`` and its ReLU; returns the ReLU's name."""
     net.add(name, nn.Conv2d(*layer, **settings), *([source] if source else []))
     return net.add(relu, nn.ReLU())
+
+
+def add_linear_relu(net: nn.Net, name: str, relu: str, inputs: int, outputs: int) -> str:
+    """Append ``Linear(inputs, outputs)`` and its ReLU; returns the ReLU's name."""
+    net.add(name, nn.Linear(inputs, outputs))
+    return net.add(relu, nn.ReLU())

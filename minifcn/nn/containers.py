@@ -38,16 +38,19 @@ class Net(Module):
         net.add("conv1", Conv2d(3, 8, 3))            # reads what was added last
         net.add("score", Crop(), "conv1", "data")    # or what it is told to
 
-    Calling the net returns the output of the last layer. The output of a layer is let go after
-    the last layer that reads it, so without gradients few maps are alive at a time. A convolution
-    that a ReLU alone reads does both in one pass, and the ReLU hands on what it is given. Where a
-    ``Cat`` joins such maps, they are written side by side from the beginning.
+    Calling the net returns the output of the last layer, or of those named in ``outputs``. The
+    output of a layer is let go after the last layer that reads it, so without gradients few maps
+    are alive at a time. A convolution that a ReLU alone reads does both in one pass, and the ReLU
+    hands on what it is given. Where a ``Cat`` joins such maps, they are written side by side from
+    the beginning.
     """
 
-    def __init__(self):
+    def __init__(self, input_shape: tuple[int, int, int] | None = None):
+        """input_shape: (channels, height, width) of the images that a classifier is made for."""
         super().__init__()
         self.reads = {}  # layer's name -> names of what it reads
-        self.tail = "data"
+        self.tail, self.input_shape = "data", input_shape
+        self.outputs = ()  # names of the layers whose outputs are wanted, where there are several
 
     def add(self, name: str, layer: Module, *inputs: str) -> str:
         """Append a layer; returns its name. Raises ValueError for an input that is not there and
@@ -65,16 +68,19 @@ class Net(Module):
 
     def forward(self, data, until: str | None = None):
         """The output of the last layer, or of the one named ``until``: those added after it are
-        then not computed. Raises KeyError where there is none of that name."""
-        until = self.tail if until is None else until
-        if until == "data":
-            return data
-        if until not in self.reads:
-            raise KeyError(f"no layer {until!r}; there are: {', '.join(self.reads)}")
+        then not computed. A tuple where the net has several ``outputs``. Raises KeyError where
+        there is none of that name."""
+        wanted = self.outputs or (self.tail,) if until is None else (until,)
+        for name in wanted:
+            if name != "data" and name not in self.reads:
+                raise KeyError(f"no layer {name!r}; there are: {', '.join(self.reads)}")
+        found = {"data": data} if "data" in wanted else {}
         last_reader = {source: name for name, inputs in self.reads.items() for source in inputs}
-        maps, rectified = {"data": data}, self._rectified() - {until}
+        maps, rectified = {"data": data}, self._rectified() - set(wanted)
         joined, into = self._joined(rectified)
         for name, inputs in self.reads.items():
+            if len(found) == len(wanted):
+                break
             settings = {}
             if name in rectified:
                 settings = {"relu": True, "into": into.get(name)}
@@ -83,13 +89,15 @@ class Net(Module):
             elif name in joined:
                 settings = {"joined": joined[name]}
             output = self._modules[name](*(maps[source] for source in inputs), **settings)
-            if name == until:
-                return output
+            if name in wanted:
+                found[name] = output
             for source in set(inputs):
                 if last_reader[source] == name:
                     del maps[source]
             if name in last_reader:
                 maps[name] = output
+        outputs = tuple(found[name] for name in wanted)
+        return outputs if len(outputs) > 1 else outputs[0]
 
     def _rectified(self) -> set[str]:
         """The convolutions whose one reader is a ReLU."""

@@ -1,11 +1,43 @@
 """Initial weights. Random ones come from the generator that ``minifcn.manual_seed`` seeds."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+
 import numpy as np
 
 from .. import rng
 from ..kernels.filters import bilinear_filter
 
+_valueless = ContextVar("minifcn_valueless", default=False)
 
+
+@contextmanager
+def without_values() -> Iterator[None]:
+    """Nets that are built inside take no time and no memory: their weights have shapes, are zero
+    and cannot be written. For those who ask about geometry alone."""
+    token = _valueless.set(True)
+    try:
+        yield
+    finally:
+        _valueless.reset(token)
+
+
+def is_valueless() -> bool:
+    """Whether this is inside ``without_values``."""
+    return _valueless.get()
+
+
+def _initialiser(fill: Callable) -> Callable:
+    @wraps(fill)
+    def wrapped(shape: tuple[int, ...]) -> np.ndarray:
+        return np.broadcast_to(np.float32(0), shape) if is_valueless() else fill(shape)
+
+    return wrapped
+
+
+@_initialiser
 def he_normal(shape: tuple[int, ...]) -> np.ndarray:
     """Normal with variance 2 / fan-in, which keeps the scale of activations through ReLUs.
 
@@ -18,17 +50,20 @@ def he_normal(shape: tuple[int, ...]) -> np.ndarray:
     return weights
 
 
+@_initialiser
 def xavier_uniform(shape: tuple[int, ...]) -> np.ndarray:
     """Uniform in +-sqrt(3 / fan-in) (Caffe's "xavier" filler). float32."""
     bound = np.sqrt(3 / (int(np.prod(shape[1:])) or 1))
     return rng.generator().uniform(-bound, bound, shape).astype(np.float32)
 
 
+@_initialiser
 def zeros(shape: tuple[int, ...]) -> np.ndarray:
     """Zeros: score layers start so, and predict nothing until they are trained. float32."""
     return np.zeros(shape, np.float32)
 
 
+@_initialiser
 def bilinear(shape: tuple[int, int, int, int]) -> np.ndarray:
     """Bilinear interpolation as a transposed convolution's weight (K, K, KH, KW), float32.
 

@@ -137,6 +137,13 @@ class AvgPool2d(Pool2d):
         return F.avg_pool2d(x, *settings)
 
 
+class GlobalAvgPool2d(Module):
+    """The average of the whole map: (N, C, H, W) -> (N, C, 1, 1)."""
+
+    def forward(self, x):
+        return F.avg_pool2d(x, x.shape[2:])
+
+
 class Linear(Module):
     """``functions.linear`` with a weight (O, I) and a bias (O,)."""
 
@@ -228,6 +235,43 @@ class Cat(Module):
 
     def forward(self, *inputs, joined=None):
         return F.cat(inputs, joined=joined)
+
+
+class Sum(Module):
+    """The sum of maps of one size, each times a fixed coefficient, 1 if none are given (Caffe's
+    Eltwise)."""
+
+    def __init__(self, *coefficients: float):
+        super().__init__()
+        self.coefficients = coefficients
+
+    def forward(self, *inputs):
+        coefficients = self.coefficients or (1,) * len(inputs)
+        if len(coefficients) != len(inputs):
+            raise ValueError(f"Sum: {len(inputs)} maps for {len(coefficients)} coefficients")
+        first, *others = (
+            x if c == 1 else x * c for x, c in zip(inputs, coefficients, strict=True)
+        )
+        return sum(others, start=first)
+
+    def describe(self) -> str:
+        return ", ".join(f"{c:g}" for c in self.coefficients)
+
+
+class Channels(Module):
+    """Some channels of a map, first to last - 1: (N, C, H, W) -> (N, last - first, H, W)."""
+
+    def __init__(self, first: int, last: int):
+        super().__init__()
+        self.first, self.last = first, last
+
+    def forward(self, x):
+        if x.shape[1] < self.last:
+            raise ValueError(f"Channels: {self.last} wanted, but the map is {x.shape}")
+        return x[:, self.first : self.last]
+
+    def describe(self) -> str:
+        return f"{self.first} to {self.last - 1}"
 
 
 def _check_groups(layer: Module, in_channels: int, out_channels: int, groups: int) -> None:

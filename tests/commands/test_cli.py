@@ -33,12 +33,7 @@ def test_help_and_version(call):
     assert (code, out) == (0, f"minifcn {minifcn.__version__}\n")
 
 
-def test_summary_prints_layers_and_offsets(call, monkeypatch):
-    class Zeros:  # in place of a hundred million random numbers
-        def standard_normal(self, shape, dtype):
-            return np.zeros(shape, dtype)
-
-    monkeypatch.setattr("minifcn.rng.generator", Zeros)
+def test_summary_prints_layers_and_offsets(call):
     code, out, err = call("summary", "fcn32s-vgg16")
     assert (code, err) == (0, "")
     assert "134,346,581 parameters" in out
@@ -60,11 +55,56 @@ def test_summary_options(call):
     ]
 
 
+def test_geometry_says_why(call):
+    code, out, err = call("geometry", "fcn32s-alexnet", "--width", "0.05", "--size", "90x61")
+    assert (code, err) == (0, "")
+    lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert "355" in lines["fc6"].split()
+    assert lines["score"].split()[2:5] == ["21", "90", "61"]
+    assert "18" in lines["score"].split()
+    assert "upscore: kernel 63, because pixel o of score_fr lies at 32 o + 13" in out
+
+
+def test_geometry_of_a_classifier(call):
+    code, out, _ = call("geometry", "squeezenet1.1")
+    assert code == 0
+    assert "1,235,496 parameters" in out
+    assert "227x227" in out
+
+
+def test_geometry_finds_the_least_padding(call):
+    code, out, _ = call("geometry", "fcn32s-googlenet", "--width", "0.02", "--least-padding")
+    assert code == 0
+    assert out.endswith(
+        "conv1/7x7_s2 needs a padding of 18: it covers images of 1 to 700 pixels\n"
+    )
+
+
+def test_geometry_table(call):
+    code, out, _ = call("geometry", "--table")
+    assert code == 0
+    assert out == models.table1() + "\n"
+
+
+def test_geometry_draws_fields(call, tmp_path):
+    photo, drawn = tmp_path / "photo.png", tmp_path / "field.png"
+    Image.fromarray(np.full((120, 150, 3), 90, np.uint8)).save(photo)
+    options = ["--image", photo, "--pixel", "40,100", "--out", drawn]
+    code, out, _ = call("geometry", "fcn8s-vgg16", *options)
+    assert code == 0
+    assert f"written: {drawn}" in out
+    top, bottom = map(int, out.split("fc7: rows ")[1].split(",")[0].split(" to "))
+    assert bottom - top + 1 == 404
+    assert top < 40 < bottom
+    assert len(np.unique(np.asarray(Image.open(drawn).convert("RGB")).reshape(-1, 3), axis=0)) > 50
+
+
 def test_info(call):
     code, out, _ = call("info", "--backend", "reference")
     assert code == 0
     assert "backend reference" in out
     assert "models: " + ", ".join(models.names()) in out
+    assert "classifiers: " + ", ".join(models.classifiers()) in out
     assert f"numpy        {np.__version__}" in out
 
 

@@ -17,6 +17,12 @@ from minifcn import data, io, models
     [
         ([], "the following arguments are required: COMMAND"),
         (["paint"], "invalid choice: 'paint'"),
+        (["geometry"], "which MODEL? There are: fcn32s-vgg16"),
+        (["geometry", "fcn32s-vgg16", "--pixel", "3"], "'3' is no pixel: ROW,COLUMN"),
+        (
+            ["train", "--data", ".", "--model", "vgg16"],
+            "'vgg16' scores whole images; there are: fcn",
+        ),
         (["summary"], "the following arguments are required: MODEL"),
         (["summary", "fcn8-vgg16"], "unknown model 'fcn8-vgg16': did you mean fcn8s-vgg16?"),
         (["train", "--model", "unet"], "unknown model 'unet': There are: fcn32s-vgg16, "),

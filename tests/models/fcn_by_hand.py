@@ -27,8 +27,8 @@ def cut(x, offset, like):
     return x[:, :, offset : offset + like.shape[2], offset : offset + like.shape[3]]
 
 
-def vgg16(image, w, first_pad, fc6_pad):
-    """pool3, pool4 and score_fr (voc-fcn32s/net.py)."""
+def vgg16_pools(image, w, first_pad):
+    """pool3, pool4 and pool5 (voc-fcn32s/net.py)."""
     x = F.relu(conv(image, w, "conv1_1", padding=first_pad))
     x = F.relu(conv(x, w, "conv1_2", padding=1))
     x = F.max_pool2d(x, 2, 2, ceil_mode=True)
@@ -43,7 +43,12 @@ def vgg16(image, w, first_pad, fc6_pad):
     pool4 = x = F.max_pool2d(x, 2, 2, ceil_mode=True)
     for name in ("conv5_1", "conv5_2", "conv5_3"):
         x = F.relu(conv(x, w, name, padding=1))
-    x = F.max_pool2d(x, 2, 2, ceil_mode=True)
+    return pool3, pool4, F.max_pool2d(x, 2, 2, ceil_mode=True)
+
+
+def vgg16(image, w, first_pad, fc6_pad):
+    """pool3, pool4 and score_fr (voc-fcn32s/net.py)."""
+    pool3, pool4, x = vgg16_pools(image, w, first_pad)
     x = F.relu(conv(x, w, "fc6", padding=fc6_pad))
     x = F.relu(conv(x, w, "fc7"))
     return pool3, pool4, conv(x, w, "score_fr")
@@ -133,3 +138,90 @@ def fcn4s_squeezenet(image, w):
     up, fine = upsample(fused, 3, 2), conv(fire4, w, "score_fire4")
     fused = cut(up, 0, fine) + cut(fine, 0, up)
     return cut(upsample(fused, 7, 4), 98, image)
+
+
+def norm(x):
+    return F.local_response_norm(x, 5, 1e-4, 0.75, 1.0)
+
+
+def caffenet(image, w, first_pad, pool):
+    """conv1 ... pool5 (Caffe's bvlc_reference_caffenet): the pools come before the norms."""
+    x = F.relu(conv(image, w, "conv1", stride=4, padding=first_pad))
+    pool1 = F.max_pool2d(x, 3, 2, **pool)
+    x = F.relu(conv(norm(pool1), w, "conv2", padding=2, groups=2))
+    pool2 = F.max_pool2d(x, 3, 2, **pool)
+    x = F.relu(conv(norm(pool2), w, "conv3", padding=1))
+    x = F.relu(conv(x, w, "conv4", padding=1, groups=2))
+    x = F.relu(conv(x, w, "conv5", padding=1, groups=2))
+    return pool1, pool2, F.max_pool2d(x, 3, 2, **pool)
+
+
+def alexnet_scores(x, w, fc6_pad):
+    x = F.relu(conv(F.relu(conv(x, w, "fc6", padding=fc6_pad)), w, "fc7"))
+    return conv(x, w, "score_fr")
+
+
+def fcn32s_alexnet(image, w):
+    """voc-fcn-alexnet/net.py."""
+    *_, pool5 = caffenet(image, w, 100, {"ceil_mode": True})
+    return cut(upsample(alexnet_scores(pool5, w, 0), 63, 32), 18, image)
+
+
+def fcn8s_alexnet(image, w):
+    """First pixels lie at 13 (scores), -83 (pool2) and -91 (pool1); the kernels of 3, 3 and 15
+    reach 1 of 16, 1 of 8 and 7 pixels back: to -3, 5 pixels into pool2, -11, 10 into pool1, and
+    -18."""
+    pool1, pool2, pool5 = caffenet(image, w, 100, {"ceil_mode": True})
+    up = upsample(alexnet_scores(pool5, w, 0), 3, 2)
+    fine = cut(conv(pool2, w, "score_pool2"), 5, up)
+    up = upsample(cut(up, 0, fine) + fine, 3, 2)
+    fine = cut(conv(pool1, w, "score_pool1"), 10, up)
+    return cut(upsample(cut(up, 0, fine) + fine, 15, 8), 18, image)
+
+
+def fcn32s_alexnet_aligned(image, w):
+    """Scores lie at -16, 16, 48, ...: 47 pixels of the upsampled map are before the image."""
+    *_, pool5 = caffenet(image, w, 5, {"padding": 1})
+    return cut(upsample(alexnet_scores(pool5, w, 3), 63, 32, 47, 31), 0, image)
+
+
+def inception(x, w, number):
+    def way(y, what, pad=0):
+        return F.relu(conv(y, w, f"inception_{number}/{what}", padding=pad))
+
+    ways = [
+        way(x, "1x1"),
+        way(way(x, "3x3_reduce"), "3x3", 1),
+        way(way(x, "5x5_reduce"), "5x5", 2),
+        way(F.max_pool2d(x, 3, 1, 1), "pool_proj"),
+    ]
+    return torch.cat(ways, dim=1)
+
+
+def googlenet(image, w, first_pad, pool):
+    """3b, 4a, 4d, 4e and 5b (Caffe's bvlc_googlenet)."""
+    x = F.relu(conv(image, w, "conv1/7x7_s2", stride=2, padding=first_pad))
+    x = norm(F.max_pool2d(x, 3, 2, **pool))
+    x = F.relu(conv(F.relu(conv(x, w, "conv2/3x3_reduce")), w, "conv2/3x3", padding=1))
+    x = F.max_pool2d(norm(x), 3, 2, **pool)
+    b3 = inception(inception(x, w, "3a"), w, "3b")
+    a4 = inception(F.max_pool2d(b3, 3, 2, **pool), w, "4a")
+    d4 = inception(inception(inception(a4, w, "4b"), w, "4c"), w, "4d")
+    e4 = inception(d4, w, "4e")
+    x = inception(F.max_pool2d(e4, 3, 2, **pool), w, "5a")
+    return b3, a4, d4, e4, inception(x, w, "5b")
+
+
+def fcn32s_googlenet(image, w):
+    """Scores of 5b lie at -16, 16, 48, ...; the kernel of 63 reaches 31 pixels back."""
+    *_, b5 = googlenet(image, w, 18, {"ceil_mode": True})
+    return cut(upsample(conv(b5, w, "score_fr"), 63, 32), 16, image)
+
+
+def fcn8s_googlenet_aligned(image, w):
+    b3, _, _, e4, b5 = googlenet(image, w, 3, {"padding": 1})
+    fine = conv(e4, w, "score_inception_4e")
+    fused = cut(upsample(conv(b5, w, "score_fr"), 3, 2, 1, 1), 0, fine) + fine
+    fine = conv(b3, w, "score_inception_3b")
+    fused = cut(upsample(fused, 3, 2, 1, 1), 0, fine) + fine
+    return cut(upsample(fused, 15, 8, 7, 7), 0, image)

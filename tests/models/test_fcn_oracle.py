@@ -19,6 +19,11 @@ CASES = {
     "8s-atonce-aligned": ("fcn8s-atonce-vgg16", "aligned", fcn_by_hand.fcn8s_atonce_aligned),
     "8s-mini": ("fcn8s-mini", "reference", fcn_by_hand.fcn8s_mini),
     "4s-squeezenet": ("fcn4s-squeezenet", "reference", fcn_by_hand.fcn4s_squeezenet),
+    "32s-alexnet": ("fcn32s-alexnet", "reference", fcn_by_hand.fcn32s_alexnet),
+    "8s-alexnet": ("fcn8s-alexnet", "reference", fcn_by_hand.fcn8s_alexnet),
+    "32s-alexnet-aligned": ("fcn32s-alexnet", "aligned", fcn_by_hand.fcn32s_alexnet_aligned),
+    "32s-googlenet": ("fcn32s-googlenet", "reference", fcn_by_hand.fcn32s_googlenet),
+    "8s-googlenet-aligned": ("fcn8s-googlenet", "aligned", fcn_by_hand.fcn8s_googlenet_aligned),
     "4s-squeezenet-aligned": ("fcn4s-squeezenet", "aligned", fcn_by_hand.fcn4s_squeezenet_aligned),
 }
 
@@ -30,7 +35,7 @@ def compare(case, backend, dtype, size=(45, 38), alive=True):
     """
     name, padding, by_hand = CASES[case]
     rng = np.random.default_rng(7)
-    width = 0.03 if "vgg16" in name else 0.1
+    width = 0.03 if "vgg16" in name else 0.3 if "googlenet" in name else 0.1
     net = models.build(name, 3, padding=padding, width=width).eval().to(dtype)
     for parameter in net.parameters():  # score layers too; biases that keep narrow layers alive
         if parameter.ndim == 1:

@@ -88,3 +88,31 @@ def test_load_state_dict_wants_everything_and_changes_nothing_otherwise():
         np.testing.assert_array_equal(array, before[name])
     net.load_state_dict(state)
     np.testing.assert_array_equal(net["score"].bias.data, [1, 1])
+
+
+def test_more_classes():
+    weights = np.arange(12, dtype=np.float32).reshape(3, 4, 1, 1)
+    wide = models.expand_score(weights, 5)
+    assert wide.shape == (5, 4, 1, 1)
+    assert wide.dtype == np.float32
+    np.testing.assert_array_equal(wide[:3], weights)
+    assert not wide[3:].any()
+    assert models.expand_score(np.array([1.0, 2.0]), 3).tolist() == [1, 2, 0]
+    with pytest.raises(ValueError, match="3 classes cannot become 2"):
+        models.expand_score(weights, 2)
+
+
+def test_a_filter_for_depth_is_the_mean_of_those_for_colours():
+    weights = np.array([1, 2, 6, 3, 5, 1], np.float32).reshape(2, 3, 1, 1)
+    deep = models.add_depth(weights)
+    assert deep[:, :, 0, 0].tolist() == [[1, 2, 6, 3], [3, 5, 1, 3]]
+    with pytest.raises(ValueError, match=r"wants weights \(K, 3, KH, KW\); got \(2, 4, 1, 1\)"):
+        models.add_depth(deep)
+
+
+def test_weights_that_are_zero_are_named():
+    net = small()
+    assert models.zero_weights(net) == ["score.weight"]
+    report = models.copy_weights(net, {"conv1.weight": np.zeros((3, 2, 3, 2), np.float32)})
+    assert report.zero == ["conv1.weight", "score.weight"]
+    assert "2 zero (conv1.weight, score.weight)" in str(report)

@@ -26,13 +26,13 @@ def mean_loss(model, samples):
 
 def test_it_learns():
     spec = replace(SPEC, width=0.2)
-    run = trainer(spec=spec, lr=3e-3, iterations=40, schedule=train.fixed(), validate_every=100)
+    run = trainer(spec=spec, lr=3e-3, iterations=80, schedule=train.fixed(), validate_every=100)
     labels = np.concatenate([label.ravel() for _, label in Squares().samples])
     shares = np.bincount(labels[labels != 255]) / np.sum(labels != 255)
     best_blindly = -np.sum(shares * np.log(shares))  # by the classes' frequencies alone
     assert mean_loss(run.model, Squares().samples) == pytest.approx(np.log(3))  # scores all 0
     matrix = run.fit()
-    assert mean_loss(run.model, Squares().samples) < 0.75 * best_blindly
+    assert mean_loss(run.model, Squares().samples) < 0.6 * best_blindly
     assert matrix.iu[1:].max() > 0.2  # finds squares that it has not seen
 
 

@@ -1,98 +1,29 @@
-"""Where every pixel of every map looks: sizes, strides, receptive fields, offsets, derived.
-
-One axis of a map is an affine coordinate map: pixel o of the map is centred on pixel
-
-    x = stride * o + start
-
-of the image. Exact fractions, composed along the net:
-
-    window (k, s, p, d)    stride' = stride s, start' = start + stride ((k-1)d/2 - p)
-    its transpose          stride' = stride/s, start' = start + stride/s (p - (k-1)d/2)
-
-(Caffe's coord_map.py states the same as y = (x - start) / stride.) What a pixel sees is the union
-of what its taps see. Windows make that field + (k-1)d stride, the same for every pixel; behind a
-transposed convolution it depends on where between two coarse pixels a pixel lies, so an axis keeps
-one span of the image for each of these places.
-
-A trace computes nothing: it asks every operation for shapes only, so a net of any size is walked
-through at once.
-"""
+"""A walk through a net that computes nothing: every operation is asked for shapes only, so a net
+of any size is walked through at once."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
-from .autograd import Hook, Tensor, shapes_only
-from .autograd.shaping import Transpose
-from .functions.conv import Conv2d, Conv2dWeight, ConvTranspose2d
-from .functions.linear import Linear
-from .functions.pool import Pool
-from .functions.spatial import Crop, Pad
-from .functions.upsample import UpsampleBilinear
+from ..autograd import Hook, Tensor, shapes_only
+from ..autograd.shaping import Transpose
+from ..functions.conv import Conv2d, Conv2dWeight, ConvTranspose2d
+from ..functions.linear import Linear
+from ..functions.pool import Pool
+from ..functions.spatial import Crop, Pad
+from ..functions.upsample import UpsampleBilinear
+from .axis import Axis, offset_between, union
 
 TRACE_SIZE = (500, 500)  # any size gives the same maps; this is the paper's
-
-
-Span = tuple[int, int] | None  # first and last pixel of the image, or none at all
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis of a map: pixel o is centred on image pixel stride*o + start.
-
-    spans: what the pixels 0, 1, ... of the map see; the next ones see the same, moved on.
-    """
-
-    stride: Fraction = Fraction(1)
-    start: Fraction = Fraction(0)
-    spans: tuple[Span, ...] = ((0, 0),)
-
-    @property
-    def field(self) -> int:
-        """Pixels of the image that one pixel sees; where they differ, the one that sees most."""
-        return max((last - first + 1 for first, last in filter(None, self.spans)), default=0)
-
-    def sees(self, o: int) -> Span:
-        """First and last pixel of the image, as if it had no borders, that pixel o sees."""
-        turn, place = divmod(o, len(self.spans))
-        moved = int(turn * len(self.spans) * self.stride)
-        span = self.spans[place]
-        return span and (span[0] + moved, span[1] + moved)
-
-    def window(self, k: int, s: int, p: int, d: int) -> "Axis":
-        """After a convolution or pooling."""
-        start = self.start + self.stride * (Fraction((k - 1) * d, 2) - p)
-        places = range(len(self.spans) // math.gcd(len(self.spans), s))
-        taps = ((o * s - p + i * d for i in range(k)) for o in places)
-        return Axis(self.stride * s, start, tuple(_union(map(self.sees, t)) for t in taps))
-
-    def transposed(self, k: int, s: int, p: int, d: int) -> "Axis":
-        """After a transposed convolution."""
-        start = self.start + self.stride / s * (p - Fraction((k - 1) * d, 2))
-        taps = ([o + p - i * d for i in range(k)] for o in range(len(self.spans) * s))
-        sources = ([t // s for t in ts if t % s == 0] for ts in taps)
-        return Axis(self.stride / s, start, tuple(_union(map(self.sees, t)) for t in sources))
-
-    def shifted(self, pixels: int) -> "Axis":
-        """After the first ``pixels`` were cut off (negative: added)."""
-        spans = tuple(self.sees(o + pixels) for o in range(len(self.spans)))
-        return Axis(self.stride, self.start + self.stride * pixels, spans)
-
-    def __str__(self) -> str:
-        if self.start == 0:
-            return "x" if self.stride == 1 else f"x/{_divisor(self.stride)}"
-        sign, size = ("-", self.start) if self.start > 0 else ("+", -self.start)
-        top = f"x {sign} {float(size):g}"
-        return top if self.stride == 1 else f"({top})/{_divisor(self.stride)}"
 
 
 @dataclass
 class Row:
     """One layer of a trace. axes: (vertical, horizontal), None where a map has no place in the
-    image any more; macs: multiply-adds; memory: bytes of the output."""
+    image any more; macs: multiply-adds; memory: bytes of the output; depth: convolutions and
+    fully connected layers on the longest way from the image to here; offset: derived, of a layer
+    that has one."""
 
     name: str
     kind: str
@@ -101,6 +32,8 @@ class Row:
     parameters: int
     macs: int
     memory: int
+    depth: int
+    offset: tuple[int, int] | None = None
 
 
 class Trace(Hook):
@@ -110,11 +43,11 @@ class Trace(Hook):
         self.names = {id(module): name for name, module in model.named_modules()}
         self.rows: list[Row] = []
         self._open = []  # modules that are being called, each with the multiply-adds inside it
-        self._maps = {}  # id of a tensor -> its axes
+        self._maps = {}  # id of a tensor -> its axes, and its depth
         self._alive = []  # so that no id is used twice
         dtype = next((parameter.dtype for parameter in model.parameters()), np.float32)
         data = np.broadcast_to(np.zeros((), dtype), (batch, channels, *size))
-        image = self._remember(Tensor(data), (Axis(), Axis()))
+        image = self._remember(Tensor(data), (Axis(), Axis()), 0)
         with shapes_only(), self:
             self.output = model(image)
 
@@ -127,10 +60,12 @@ class Trace(Hook):
 
     def axes(self, tensor) -> tuple[Axis, Axis] | None:
         """Where a traced tensor's pixels lie."""
-        return self._maps.get(id(tensor))
+        return self._maps.get(id(tensor), (None, 0))[0]
 
     def forward_end(self, function, inputs, output) -> None:
-        self._remember(output, self._compose(function, inputs))
+        depth = max((self._maps.get(id(x), (None, 0))[1] for x in inputs), default=0)
+        depth += isinstance(function, (Conv2d, Linear))
+        self._remember(output, self._compose(function, inputs), depth)
         macs = _multiply_adds(function, output)
         if self._open and not self._open[-1][0]._modules:
             self._open[-1][1] += macs
@@ -147,7 +82,7 @@ class Trace(Hook):
         if not module._modules:
             name = self.names.get(id(module), "?")
             kind, parameters = type(module).__name__, module.num_parameters()
-            self._add_row(name, kind, output, parameters, macs)
+            self._add_row(name, kind, output, parameters, macs, getattr(module, "offset", None))
 
     def align(self, x, reference) -> tuple[int, int]:
         """Offset of reference's first pixel in x, whole and the same for every pixel.
@@ -155,7 +90,7 @@ class Trace(Hook):
         Raises ValueError, with the arithmetic, where strides differ or the offset is not whole.
         """
         pairs = zip(self._placed(x), self._placed(reference), strict=True)
-        return tuple(_offset(*pair) for pair in pairs)
+        return tuple(offset_between(*pair) for pair in pairs)
 
     def _placed(self, tensor):
         axes = self.axes(tensor)
@@ -163,16 +98,16 @@ class Trace(Hook):
             raise ValueError(f"a map of shape {tensor.shape} has no place in the image")
         return axes
 
-    def _remember(self, tensor, axes):
+    def _remember(self, tensor, axes, depth: int):
         self._alive.append(tensor)
-        self._maps[id(tensor)] = axes
+        self._maps[id(tensor)] = axes, depth
         return tensor
 
-    def _add_row(self, name, kind, output, parameters, macs) -> None:
+    def _add_row(self, name, kind, output, parameters, macs, offset=None) -> None:
         memory = output.size * output.dtype.itemsize
-        self.rows.append(
-            Row(name, kind, output.shape, self.axes(output), parameters, macs, memory)
-        )
+        axes, depth = self._maps.get(id(output), (None, 0))
+        row = Row(name, kind, output.shape, axes, parameters, macs, memory, depth, offset)
+        self.rows.append(row)
 
     def _compose(self, function, inputs):
         placed = [axes for axes in map(self.axes, inputs) if axes is not None]
@@ -234,33 +169,21 @@ def receptive_field(model, layer: str | None = None) -> tuple[int, int]:
     return row.axes[0].field, row.axes[1].field
 
 
-def summary(model, size=TRACE_SIZE, channels: int = 3) -> str:
-    """A table: each layer's output, stride, receptive field, coordinate map, parameters, cost."""
-    rows = Trace(model, size, channels).rows
-    widths = max(len(row.name) for row in rows), max(len(row.kind) for row in rows)
-    lines = [
-        f"{'layer':{widths[0]}}  {'kind':{widths[1]}}  {'channels':>8} {'height':>6} {'width':>6} "
-        f"{'stride':>6} {'field':>6}  {'pixel x of the image':22} {'parameters':>11} "
-        f"{'MACs (M)':>9} {'MB':>7}"
-    ]
-    for row in rows:
-        C, H, W = (*row.shape[1:], "", "")[:3] if len(row.shape) > 1 else ("", "", "")
-        vertical = row.axes[0] if row.axes else None
-        place = (
-            f"{vertical.stride!s:>6} {vertical.field:6}  {vertical!s:22}"
-            if vertical
-            else f"{'-':>6} {'-':>6}  {'-':22}"
-        )
-        lines.append(
-            f"{row.name:{widths[0]}}  {row.kind:{widths[1]}}  {C:8} {H:6} {W:6} {place} "
-            f"{row.parameters:11,} {row.macs / 1e6:9.1f} {row.memory / 2**20:7.1f}"
-        )
-    totals = sum(row.parameters for row in rows), sum(row.macs for row in rows)
-    lines.append(
-        f"{totals[0]:,} parameters, {totals[1] / 1e9:.1f} G multiply-adds for one {size[0]}x"
-        f"{size[1]} image, {sum(row.memory for row in rows) / 2**20:.0f} MB of maps"
-    )
-    return "\n".join(lines)
+def fields_at(
+    model, size: tuple[int, int], pixel: tuple[int, int], channels: int = 3
+) -> dict[str, tuple[int, int, int, int]]:
+    """What the network sees at a pixel (row, column) of images of a size (height, width).
+
+    For every layer the span of its pixel that lies nearest: first and last row, first and last
+    column of the image, as if that had no borders.
+    """
+    found = {}
+    for row in Trace(model, size, channels).rows:
+        if row.axes is not None:
+            rows, columns = (a.sees(a.nearest(x)) for a, x in zip(row.axes, pixel, strict=True))
+            if rows and columns:
+                found[row.name] = *rows, *columns
+    return found
 
 
 def _each(rule, axes, function):
@@ -280,33 +203,11 @@ def _joined(*axes: Axis) -> Axis:
     """Maps that meet in one operation must lie on each other; what either sees counts."""
     first = axes[0]
     for other in axes[1:]:
-        if _offset(other, first) != 0:
+        if offset_between(other, first) != 0:
             raise ValueError(f"maps {first} and {other} are joined, but lie apart")
     places = range(math.lcm(*(len(axis.spans) for axis in axes)))
-    spans = tuple(_union(axis.sees(o) for axis in axes) for o in places)
+    spans = tuple(union(axis.sees(o) for axis in axes) for o in places)
     return Axis(first.stride, first.start, spans)
-
-
-def _union(spans: Iterable[Span]) -> Span:
-    """From the first pixel of the first span to the last of the last."""
-    seen = [span for span in spans if span]
-    return (min(first for first, _ in seen), max(last for _, last in seen)) if seen else None
-
-
-def _divisor(stride: Fraction) -> str:
-    return f"{stride}" if stride.denominator == 1 else f"({stride})"
-
-
-def _offset(x: Axis, reference: Axis) -> int:
-    if x.stride != reference.stride:
-        raise ValueError(f"maps {x} and {reference} have strides {x.stride}, {reference.stride}")
-    offset = (reference.start - x.start) / x.stride
-    if offset.denominator != 1:
-        raise ValueError(
-            f"maps {x} and {reference} do not meet on whole pixels: "
-            f"({reference.start} - {x.start}) / {x.stride} = {float(offset):g}"
-        )
-    return int(offset)
 
 
 def _multiply_adds(function, output) -> int:

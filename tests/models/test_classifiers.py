@@ -1,0 +1,148 @@
+"""The classifiers: published numbers, and agreement with PyTorch ones written down by hand."""
+
+import numpy as np
+import pytest
+
+from minifcn import Tensor, geometry, models, no_grad, use_backend
+from minifcn.geometry import trace
+
+PARAMETERS = {  # weights and biases of the published files
+    "lenet": 431_080,
+    "alexnet": 60_965_224,
+    "vgg16": 138_357_544,
+    "googlenet": 6_998_552,
+    "squeezenet": 1_248_424,
+    "squeezenet1.1": 1_235_496,
+}
+CONVOLUTIONS = {
+    "lenet": 2,
+    "alexnet": 5,
+    "vgg16": 13,
+    "googlenet": 57,
+    "squeezenet": 26,
+    "squeezenet1.1": 26,
+}
+
+
+class Zeros:
+    """A generator of weights that takes no time."""
+
+    def standard_normal(self, shape, dtype):
+        return np.zeros(shape, dtype)
+
+
+@pytest.fixture
+def full_size(monkeypatch):
+    monkeypatch.setattr("minifcn.rng.generator", Zeros)
+    return models.build
+
+
+def rows_of(net):
+    channels, *size = net.input_shape
+    return trace(net, tuple(size), channels).rows
+
+
+def test_names():
+    assert models.classifiers() == list(PARAMETERS)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_published_numbers(full_size, name):
+    net = full_size(name)
+    rows = rows_of(net)
+    assert net.num_parameters() == PARAMETERS[name]
+    assert sum(row.kind == "Conv2d" for row in rows) == CONVOLUTIONS[name]
+    assert rows[-1].shape == (1, 10 if name == "lenet" else 1000)
+
+
+def test_auxiliary_heads(full_size):
+    net = full_size("googlenet")
+    models.add_auxiliary_heads(net)
+    assert net.num_parameters() == 13_378_280
+    shapes = {row.name: row.shape for row in rows_of(net)}
+    assert shapes["loss1/conv"] == shapes["loss2/conv"] == (1, 128, 4, 4)
+    assert shapes["loss1/classifier"] == (1, 1000)
+    with no_grad():
+        outputs = net.eval()(Tensor(np.zeros((2, 3, 224, 224), np.float32)))
+    assert [output.shape for output in outputs] == [(2, 1000)] * 3
+
+
+def test_classes_and_width():
+    net = models.build("alexnet", 7, width=0.1)
+    assert net["fc8"].weight.shape == (7, 410)
+    assert net["conv2"].weight.shape == (26, 5, 5, 5)
+    with pytest.raises(ValueError, match="num_classes must be 1 or more; got 0"):
+        models.build("alexnet", 0)
+    with pytest.raises(ValueError, match="unknown model 'vgg': did you mean vgg16"):
+        models.build("vgg")
+
+
+def test_the_sizes_of_the_maps(full_size):
+    """Caffe's: pools round up."""
+    alexnet = {row.name: row.shape[2:] for row in rows_of(full_size("alexnet"))}
+    found = [alexnet[name][0] for name in ("conv1", "pool1", "pool2", "pool5")]
+    assert found == [55, 27, 13, 6]
+    squeezenet = {row.name: row.shape[2:] for row in rows_of(full_size("squeezenet"))}
+    found = [squeezenet[name][0] for name in ("conv1", "pool1", "pool4", "pool8", "conv10")]
+    assert found == [111, 55, 27, 13, 15]
+
+
+def test_the_paper_s_receptive_fields(full_size):
+    assert geometry.receptive_field(full_size("fcn32s-alexnet")) == (355, 355)
+    assert geometry.receptive_field(full_size("fcn32s-vgg16")) == (404, 404)
+    googlenet = models.convolutionalize(full_size("googlenet"))
+    assert geometry.receptive_field(googlenet) == (907, 907)
+    assert geometry.receptive_field(googlenet, "inception_5b/output") == (715, 715)
+    assert geometry.receptive_field(full_size("fcn32s-googlenet")) == (715, 715)
+
+
+torch = pytest.importorskip("torch")
+import classifiers_by_hand  # noqa: E402 - it imports torch
+
+CASES = {  # classifier -> the same by hand, width, images
+    "lenet": (classifiers_by_hand.lenet, 1.0, 3),
+    "alexnet": (classifiers_by_hand.alexnet, 0.06, 2),
+    "vgg16": (classifiers_by_hand.vgg16, 0.03, 1),
+    "googlenet": (classifiers_by_hand.googlenet_scores, 0.1, 1),
+    "googlenet+heads": (classifiers_by_hand.googlenet_with_heads, 0.1, 1),
+    "squeezenet": (classifiers_by_hand.squeezenet, 0.1, 1),
+    "squeezenet1.1": (classifiers_by_hand.squeezenet1_1, 0.1, 1),
+}
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("case", CASES)
+def test_scores_and_all_gradients_agree_with_torch(case, backend):
+    by_hand, width, N = CASES[case]
+    name, _, heads = case.partition("+")
+    net = models.build(name, 5, width=width)
+    if heads:
+        models.add_auxiliary_heads(net, 5, width)
+    net.eval().to(np.float64)
+    rng = np.random.default_rng(3)
+    for parameter in net.parameters():
+        scale = np.sqrt(2 / parameter[0].size) if parameter.ndim > 1 else 0.1
+        parameter.data = rng.standard_normal(parameter.shape) * scale
+    image = rng.standard_normal((N, *net.input_shape))
+    weights = {n: torch.tensor(a, requires_grad=True) for n, a in net.state_dict().items()}
+    theirs = torch.tensor(image, requires_grad=True)
+    wanted = by_hand(theirs, weights)
+    wanted = wanted if heads else (wanted,)
+    upstream = [rng.standard_normal(tuple(scores.shape)) for scores in wanted]
+    torch.autograd.backward(wanted, [torch.tensor(g) for g in upstream])
+    with use_backend(backend):
+        ours = Tensor(image, requires_grad=True)
+        scores = net(ours) if heads else (net(ours),)
+        loss = sum((s * Tensor(g)).sum() for s, g in zip(scores, upstream, strict=True))
+        loss.backward()
+    both = enumerate(zip(scores, wanted, strict=True))
+    pairs = {f"scores {i}": (got.data, right.detach()) for i, (got, right) in both}
+    pairs |= {"image": (ours.grad, theirs.grad)}
+    pairs |= {n: (p.grad, weights[n].grad) for n, p in net.named_parameters()}
+    for what, (got, right) in pairs.items():
+        right = right.numpy()
+        assert got.shape == right.shape
+        scale = np.abs(right).max()
+        assert scale > 0, what
+        assert np.abs(got - right).max() < 1e-11 * scale, what
