@@ -56,10 +56,9 @@ def run(arguments) -> int:
         model = models.build(
             arguments.model, arguments.classes, padding=arguments.padding, width=arguments.width
         )
-    channels, *size = model.input_shape or (3, *geometry.TRACE_SIZE)
     if arguments.image:
         return _draw(arguments, model)
-    print(geometry.summary(model, arguments.size or tuple(size), channels))
+    print(geometry.summary(model, arguments.size))
     for line in geometry.why_these_kernels(model):
         print(line)
     if arguments.least_padding:

@@ -34,8 +34,7 @@ def run(arguments) -> int:
         model = models.build(
             arguments.model, arguments.classes, padding=arguments.padding, width=arguments.width
         )
-    channels, *size = model.input_shape or (3, *geometry.TRACE_SIZE)
-    print(geometry.summary(model, arguments.size or tuple(size), channels))
+    print(geometry.summary(model, arguments.size))
     for name, (vertical, horizontal) in geometry.offsets(model).items():
         print(f"offset of {name}: {vertical}, {horizontal}")
     return 0

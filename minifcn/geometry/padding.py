@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from ..autograd import Tensor, shapes_only
-from .trace import derive_offsets
+from .trace import channels_of, derive_offsets
 
 SIZES = range(1, 701)  # sides of images
 MOST = 1000  # the largest padding that is tried
 
 
-def covers(model, size: tuple[int, int], channels: int = 3) -> bool:
+def covers(model, size: tuple[int, int]) -> bool:
     """Whether the model has scores for every pixel of an image of this size (height, width)."""
-    image = np.broadcast_to(np.zeros((), np.float32), (1, channels, *size))
+    image = np.broadcast_to(np.zeros((), np.float32), (1, channels_of(model), *size))
     try:
         with shapes_only():
             return model(Tensor(image)).shape[2:] == tuple(size)
@@ -29,7 +29,6 @@ def covers(model, size: tuple[int, int], channels: int = 3) -> bool:
 def smallest_padding(
     model,
     sizes: Iterable[int] = SIZES,
-    channels: int = 3,
     progress: Callable[[], None] = lambda: None,
 ) -> tuple[str, int]:
     """The first padded layer's name, and the least padding of it with which square images of all
@@ -43,14 +42,14 @@ def smallest_padding(
     def enough(padding: int) -> bool:
         layer.padding = (padding, padding)
         try:
-            derive_offsets(model, channels)
+            derive_offsets(model)
         except ValueError:  # an offset below 0
             return False
         return all(_try(side) for side in sizes)
 
     def _try(side: int) -> bool:
         progress()
-        return covers(model, (side, side), channels)
+        return covers(model, (side, side))
 
     try:
         low, high = -1, 1  # never enough, perhaps enough
@@ -64,7 +63,7 @@ def smallest_padding(
         return name, high
     finally:
         layer.padding = before
-        derive_offsets(model, channels)
+        derive_offsets(model)
 
 
 def _first(model):

@@ -4,9 +4,14 @@ from .axis import Axis
 from .trace import TRACE_SIZE, Trace
 
 
-def summary(model, size=TRACE_SIZE, channels: int = 3) -> str:
-    """A table: each layer's output, stride, receptive field, coordinate map, parameters, cost."""
-    rows = Trace(model, size, channels).rows
+def summary(model, size: tuple[int, int] | None = None) -> str:
+    """A table: each layer's output, stride, receptive field, coordinate map, parameters, cost.
+
+    size: (height, width) of the image, if not the one that the model was made for, or 500 x 500.
+    """
+    made_for = (getattr(model, "input_shape", None) or (None,))[1:]
+    size = size or (made_for if all(made_for) and made_for else TRACE_SIZE)
+    rows = Trace(model, size).rows
     widths = max(len(row.name) for row in rows), max(len(row.kind) for row in rows)
     lines = [
         f"{'layer':{widths[0]}}  {'kind':{widths[1]}}  {'channels':>8} {'height':>6} {'width':>6} "
@@ -41,10 +46,11 @@ def why_these_kernels(model) -> list[str]:
     sentences = []
     for name, sources in reads.items():
         layer = model[name]
-        factor, reader = getattr(layer, "factor", None) or _factor(layer), _reader(reads, name)
-        if factor is None or reader is None or rows[reader].offset is None:
+        reader = _reader(reads, name)
+        upsamples = hasattr(layer, "output_padding") and layer.stride[0] > 1
+        if not upsamples or reader is None or rows[reader].offset is None:
             continue
-        f, k, p = factor[0], layer.kernel_size[0], layer.padding[0]
+        f, k, p = layer.stride[0], layer.kernel_size[0], layer.padding[0]
         coarse, up, offset = rows[sources[0]].axes[0], rows[name].axes[0], rows[reader].offset[0]
         other = 2 * f - 1 if k == 2 * f else 2 * f
         moved = (up.start - coarse.transposed(other, f, p, 1).start) / up.stride
@@ -53,12 +59,6 @@ def why_these_kernels(model) -> list[str]:
             f"the offset is {offset}; with {other} it would be {float(offset + moved):g}"
         )
     return sentences
-
-
-def _factor(layer) -> tuple[int, int] | None:
-    """Of a transposed convolution that upsamples."""
-    transposed = type(layer).__name__ == "ConvTranspose2d"
-    return layer.stride if transposed and max(layer.stride) > 1 else None
 
 
 def _reader(reads: dict, name: str) -> str | None:

@@ -39,7 +39,8 @@ class Row:
 class Trace(Hook):
     """Walks through a model with shapes only; ``rows`` has a Row a layer, in order."""
 
-    def __init__(self, model, size=TRACE_SIZE, channels: int = 3, batch: int = 1):
+    def __init__(self, model, size=TRACE_SIZE, channels: int | None = None, batch: int = 1):
+        channels = channels or channels_of(model)
         self.names = {id(module): name for name, module in model.named_modules()}
         self.rows: list[Row] = []
         self._open = []  # modules that are being called, each with the multiply-adds inside it
@@ -130,12 +131,18 @@ class Trace(Hook):
         return tuple(map(_joined, *placed)) if _same_size(function) else None
 
 
-def trace(model, size=TRACE_SIZE, channels: int = 3, batch: int = 1) -> Trace:
+def channels_of(model) -> int:
+    """Of the images that a model takes: 3, unless it says something else (``input_shape``)."""
+    shape = getattr(model, "input_shape", None)
+    return shape[0] if shape else 3
+
+
+def trace(model, size=TRACE_SIZE, channels: int | None = None, batch: int = 1) -> Trace:
     """Walk through a model with an image of ``size`` (height, width); see ``Trace``."""
     return Trace(model, size, channels, batch)
 
 
-def derive_offsets(model, channels: int = 3) -> None:
+def derive_offsets(model) -> None:
     """Tell every Crop and Fuse layer of a model its offset, from the coordinate maps.
 
     Offsets from an earlier call are derived anew: a net may have been changed since. Raises
@@ -144,7 +151,7 @@ def derive_offsets(model, channels: int = 3) -> None:
     for _, module in model.named_modules():
         if hasattr(module, "offset"):
             module.offset = None
-    Trace(model, channels=channels)
+    Trace(model)
 
 
 def offsets(model) -> dict[str, tuple[int, int]]:
@@ -170,7 +177,7 @@ def receptive_field(model, layer: str | None = None) -> tuple[int, int]:
 
 
 def fields_at(
-    model, size: tuple[int, int], pixel: tuple[int, int], channels: int = 3
+    model, size: tuple[int, int], pixel: tuple[int, int]
 ) -> dict[str, tuple[int, int, int, int]]:
     """What the network sees at a pixel (row, column) of images of a size (height, width).
 
@@ -178,7 +185,7 @@ def fields_at(
     column of the image, as if that had no borders.
     """
     found = {}
-    for row in Trace(model, size, channels).rows:
+    for row in Trace(model, size).rows:
         if row.axes is not None:
             rows, columns = (a.sees(a.nearest(x)) for a, x in zip(row.axes, pixel, strict=True))
             if rows and columns:

@@ -21,7 +21,7 @@ GEOMETRIC = 3  # classes of SIFT Flow's second head: horizontal, vertical, sky
 def color_d(num_classes: int, padding: str, width: float) -> nn.Net:
     """Images (N, 4, H, W), BGR and depth, to scores; the first layer is ``conv1_1_bgrd``."""
     trunk = vgg16_trunk(padding, width, channels=4)
-    net = nn.Net((4, None, None))
+    net = nn.Net(trunk.net.input_shape)
     graft(net, trunk.net, "data", rename={"conv1_1": "conv1_1_bgrd"})
     return add_head(Trunk(net, trunk.coarse, ()), 0, num_classes, aligned=padding == "aligned")
 

@@ -37,7 +37,8 @@ def convolutionalize(
     """
     table = _table(classifier)
     shapes = _shapes_of(classifier, input_shape or getattr(classifier, "input_shape", None))
-    net, places, sizes = nn.Net(), {"data": "data"}, {"data": shapes[None]}
+    net = nn.Net((shapes[None][0], None, None))
+    places, sizes = {"data": "data"}, {"data": shapes[None]}
     for name, layer, inputs in table:
         sources = [places[source] for source in inputs]
         size, traced = sizes[inputs[0]], shapes.get(id(layer))
@@ -62,6 +63,7 @@ def convolutionalize(
             return net
     if until:
         raise ValueError(f"convolutionalize: no layer {until!r} in the classifier")
+    net.outputs = tuple(places[name] for name in getattr(classifier, "outputs", ()))
     return net
 
 
@@ -95,12 +97,13 @@ class _Shapes(Hook):
         self.shapes = {}
 
     def module_end(self, module, output) -> None:
-        self.shapes[id(module)] = output.shape
+        if isinstance(output, Tensor):  # a net with several outputs returns a tuple
+            self.shapes[id(module)] = output.shape
 
 
 def _shapes_of(classifier, input_shape) -> dict:
     """id of a layer -> its output's shape on an image of the training size; None -> that size."""
-    if input_shape is None:
+    if input_shape is None or None in input_shape:
         raise ValueError(
             "convolutionalize: the classifier does not say for which images it was made: "
             "give input_shape=(channels, height, width)"

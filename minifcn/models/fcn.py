@@ -78,23 +78,18 @@ def add_upsampling(
     number = str(up.stride[0]) if numbered else ""
     layer = net.add(f"upscore{number}{suffix}", up, scores)
     net.add(name, nn.Crop(), layer, "data")
-    derive_offsets(net, channels_of(net))
+    derive_offsets(net)
     return net
 
 
-def channels_of(net: nn.Net) -> int:
-    """Of the images that a net takes."""
-    return net.input_shape[0] if net.input_shape else 3
-
-
 def _score_layer(net: nn.Net, source: str, num_classes: int) -> nn.Conv2d:
-    channels = trace(net, channels=channels_of(net))[source].shape[1]
+    channels = trace(net)[source].shape[1]
     return nn.Conv2d(channels, num_classes, 1, weight_init=nn.init.zeros)
 
 
 def _upsampling(net, source: str, target: str, num_classes: int, aligned: bool, learned: bool):
     """A transposed convolution from one map's grid to another's."""
-    traced = trace(net, channels=channels_of(net))
+    traced = trace(net)
     coarse = traced[source].axes
     fine = traced[target].axes if target != "data" else (Axis(), Axis())
     fits = [bilinear_fit(c, f, aligned) for c, f in zip(coarse, fine, strict=True)]

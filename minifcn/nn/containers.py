@@ -46,7 +46,8 @@ class Net(Module):
     """
 
     def __init__(self, input_shape: tuple[int, int, int] | None = None):
-        """input_shape: (channels, height, width) of the images that a classifier is made for."""
+        """input_shape: (channels, height, width) of the images that the net is made for; height
+        and width are None where any will do."""
         super().__init__()
         self.reads = {}  # layer's name -> names of what it reads
         self.tail, self.input_shape = "data", input_shape

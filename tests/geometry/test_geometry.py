@@ -20,19 +20,15 @@ def narrow(name, **options):
     return models.build(name, **{"num_classes": 2, "width": 0.02} | options)
 
 
-class Zeros:
-    """A generator of a full-size net's hundred million weights that takes no time."""
-
-    def standard_normal(self, shape, dtype):
-        return np.zeros(shape, dtype)
-
-
 @pytest.fixture(scope="module")
 def full_size():
-    """``models.build`` for the published nets, in full."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("minifcn.rng.generator", Zeros)
-        yield models.build
+    """``models.build`` for the published nets, in full, without values."""
+
+    def build(*args, **settings):
+        with nn.init.without_values():
+            return models.build(*args, **settings)
+
+    return build
 
 
 @pytest.fixture(scope="module")

@@ -198,3 +198,46 @@ def test_bilinear_weights_of_a_grouped_layer_stand_in_every_group():
     x = mf.Tensor(np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32))
     # The same products, added up in another order
     np.testing.assert_allclose(grouped(x).data, dense(x).data, rtol=1e-6, atol=1e-7)
+
+
+def test_sum_and_channels():
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((2, 5, 3, 4)) for _ in range(2))
+    x, y = mf.Tensor(a, requires_grad=True), mf.Tensor(b, requires_grad=True)
+    np.testing.assert_array_equal(nn.Sum()(x, y).data, a + b)
+    total = nn.Sum(0.5, -2)(x, y)
+    np.testing.assert_allclose(total.data, 0.5 * a - 2 * b)
+    part = nn.Channels(1, 4)(total)
+    np.testing.assert_array_equal(part.data, total.data[:, 1:4])
+    part.backward(np.ones_like(part.data))
+    inside = np.zeros(5)
+    inside[1:4] = 1
+    np.testing.assert_array_equal(x.grad[0, :, 0, 0], 0.5 * inside)
+    np.testing.assert_array_equal(y.grad[1, :, 2, 3], -2 * inside)
+    with pytest.raises(ValueError, match="2 maps for 3 coefficients"):
+        nn.Sum(1, 2, 3)(x, y)
+    with pytest.raises(ValueError, match="6 wanted, but the map is"):
+        nn.Channels(3, 6)(x)
+
+
+def test_global_average():
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 4))
+    np.testing.assert_allclose(
+        nn.GlobalAvgPool2d()(mf.Tensor(x)).data[:, :, 0, 0], x.mean(axis=(2, 3)), atol=1e-15
+    )
+
+
+def test_a_net_with_several_outputs():
+    net = nn.Net()
+    net.add("a", nn.Conv2d(1, 2, 1))
+    net.add("relu", nn.ReLU())
+    net.add("b", nn.Conv2d(2, 3, 1))
+    x = mf.Tensor(np.ones((1, 1, 2, 2), np.float32))
+    alone = [net(x, until=name).data for name in ("b", "a", "data")]
+    net.outputs = "b", "a", "data"
+    for output, wanted in zip(net(x), alone, strict=True):
+        np.testing.assert_array_equal(output.data, wanted)
+    np.testing.assert_array_equal(net(x, until="relu").data, np.maximum(alone[1], 0))
+    net.outputs = "b", "c"
+    with pytest.raises(KeyError, match="no layer 'c'; there are: a, relu, b"):
+        net(x)

@@ -243,3 +243,15 @@ def test_a_module_that_is_registered_twice_counts_once():
     model = nn.Sequential(shared, nn.ReLU(), shared)
     assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]
     assert model.num_parameters() == 3 * 3 + 3
+
+
+def test_nets_without_values():
+    with nn.init.without_values():
+        net = nn.Sequential(nn.Conv2d(3, 2000, 1000), nn.ConvTranspose2d(5, 5, 999), nn.ReLU())
+        for fill in (nn.init.he_normal, nn.init.xavier_uniform, nn.init.zeros):
+            assert fill((7, 5)).strides == (0, 0)
+    assert net.num_parameters() == 2000 * (3 * 10**6 + 1) + 25 * 999**2
+    assert not net["0"].weight.data[0, 0].any()
+    with pytest.raises(ValueError, match="read-only"):
+        net["0"].bias.data[0] = 1
+    assert nn.init.he_normal((7, 5)).any()
