@@ -10,8 +10,9 @@ This file turns each into correlations on channels-last maps and says which algo
     conv2d_grad_weight   a correlation of x with gy
 
     direct               the micro-kernel around the map, for any window (direct.py, gradient.py)
-    winograd             windows of 3x3, 5x5 and 7x7 at stride and dilation 1 and with enough
-                         channels (winograd.py; winograd_panels.py where filters outweigh the map)
+    winograd             windows of 3x3, 5x5 and 7x7 at stride 1 and with enough channels
+                         (winograd.py; winograd_panels.py where filters outweigh the map); dilated
+                         ones by phases, each of which is dense, but for the gradient of weights
 
 Nothing is ever laid out as columns. ``set_algorithm`` forces one of the two; "auto" takes
 Winograd's where it was measured to be faster: see ``winograd_tile``.
@@ -71,7 +72,12 @@ def conv2d_grad_input(
     w = w.reshape(groups, K // groups, *w.shape[1:]).swapaxes(1, 2)
     gy = _dense_channels(gy)
     m = winograd_tile(w, gy.shape, tuple(stride), tuple(dilation))
-    if m and w.shape[3] > 3 and _has_fewer_tiles(gy.shape, gx.shape, m):
+    if (
+        m
+        and w.shape[3] > 3
+        and tuple(dilation) == (1, 1)
+        and _has_fewer_tiles(gy.shape, gx.shape, m)
+    ):
         origin = tuple(-p for p in padding)
         for gy_g, w_g, gx_g in _by_group(gy, w, gx):
             winograd_panels.correlate_input(gy_g, w_g.swapaxes(1, 2), gx_g, origin=origin, m=m)
@@ -101,7 +107,7 @@ def conv2d_grad_weight(
     x, gy, origin = _dense_channels(x), _dense_channels(gy), tuple(-p for p in padding)
     least = 16 if kernel_size[0] == 3 else 32
     m = winograd_tile(gw, gy.shape, tuple(stride), tuple(dilation), least)
-    if m:
+    if m and tuple(dilation) == (1, 1):
         for x_g, gw_g, gy_g in _by_group(x, gw, gy):
             if _outweighs(gw, gy.shape):
                 winograd_panels.correlate_weights(x_g, gy_g, gw_g, origin=origin, m=m)
@@ -121,15 +127,18 @@ def winograd_tile(w, output_shape, step: Pair, dilation: Pair, least: int = 16) 
     Measured: it takes half to two thirds of the time of direct sums from 16 channels and filters
     on, of windows larger than 3x3 from a whole panel of 32 filters on; with fewer its transforms
     cost as much as its products save. Maps smaller than a few tiles leave most of a block empty.
+    Dilated, the pixels of a tile lie apart, and 32 channels are wanted.
     """
     _, K, C, KH, KW = w.shape
     if _algorithm == "direct" or KH != KW or KH not in TILES:
         return 0
-    if step != (1, 1) or dilation != (1, 1) or not winograd.fits(w):
+    if step != (1, 1) or not winograd.fits(w):
         return 0
     N, _, OH, OW = output_shape
-    enough = C - least >= 0 and K - (16 if KH == 3 else 32) >= 0
-    worth = w.dtype == np.float32 and enough and N * OH * OW >= 256
+    phases, filters = dilation[0] * dilation[1], 16 if KH == 3 else 32
+    least, filters = (least, filters) if phases == 1 else (32, 32)
+    enough = C - least >= 0 and K - filters >= 0
+    worth = w.dtype == np.float32 and enough and N * OH * OW // phases >= 256
     return TILES[KH] if worth or _algorithm == "winograd" else 0
 
 
@@ -177,20 +186,40 @@ def _correlate(
     if b is not None:
         b = np.ascontiguousarray(b)
     m = winograd_tile(w, y.shape, tuple(step), tuple(dilation))
-    if m:
-        settings = {"origin": origin, "relu": relu, "m": m}
-        for g, (x_g, w_g, y_g) in enumerate(_by_group(x, w, y)):
-            b_g = None if b is None else b[g * w.shape[1] :][: w.shape[1]]
-            if _outweighs(w, y.shape):
-                winograd_panels.correlate(x_g, w_g, y_g, b_g, **settings)
-                continue
-            transformed = None
-            if keep is not None and len(w) == 1:
-                transformed = remembered(keep, m, lambda: winograd.transform_filters(w, m))
-            winograd.correlate(x_g, w_g, y_g, b_g, **settings, transformed=transformed)
-    else:
+    if not m:
         settings = {"origin": tuple(origin), "step": tuple(step), "dilation": tuple(dilation)}
         direct.correlate(x, w, y, b, **settings, relu=relu)
+        return
+    transformed = None
+    for x_phase, y_phase, start in _dense_phases(x, y, origin, dilation):
+        outweighs = _outweighs(w, y_phase.shape)
+        if transformed is None and len(w) == 1 and not outweighs:
+            transformed = _transformed(w, keep, m, several=max(dilation) > 1)
+        for g, (x_g, w_g, y_g) in enumerate(_by_group(x_phase, w, y_phase)):
+            b_g = None if b is None else b[g * w.shape[1] :][: w.shape[1]]
+            settings = {"origin": start, "relu": relu, "m": m}
+            if outweighs:
+                winograd_panels.correlate(x_g, w_g, y_g, b_g, **settings)
+            else:
+                winograd.correlate(x_g, w_g, y_g, b_g, **settings, transformed=transformed)
+
+
+def _transformed(w, keep, m: int, several: bool):
+    """The filters transformed, where they can be kept or are used several times."""
+    if keep is not None:
+        return remembered(keep, m, lambda: winograd.transform_filters(w, m))
+    return winograd.transform_filters(w, m) if several else None
+
+
+def _dense_phases(x, y, origin: Pair, dilation: Pair):
+    """A dilated correlation as dense ones: every DH-th row and DW-th column of y sees only every
+    DH-th row and DW-th column of x. Yields parts of x and of y, and where the first window of
+    the part of y starts in that of x."""
+    (h0, w0), (DH, DW) = origin, dilation
+    for top in range(min(DH, y.shape[2])):
+        for left in range(min(DW, y.shape[3])):
+            (row, h), (column, v) = divmod(top + h0, DH), divmod(left + w0, DW)
+            yield x[:, :, h::DH, v::DW], y[:, :, top::DH, left::DW], (row, column)
 
 
 def _by_group(x, w, y):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from minifcn.kernels import cpu
+from minifcn.kernels import cpu, reference
 from minifcn.kernels.cpu import (
     conv,
     direct,
@@ -62,9 +62,8 @@ ALLOWED = [  # in whole vectors of channels: Winograd's form
     ((1, 16, 6, 5), (16, 16, 5, 5)),
     ((1, 16, 6, 6), (16, 16, 7, 7)),
 ]
-REFUSED = [  # a stride, a dilation, other windows, and parts of vectors, also of a group
+REFUSED = [  # a stride, other windows, and parts of vectors, also of a group
     ((1, 16, 9, 8), (16, 16, 3, 3), ((2, 2), (1, 1), (1, 1), 1)),
-    ((1, 16, 9, 8), (16, 16, 3, 3), ((1, 1), (1, 1), (1, 2), 1)),
     ((1, 32, 9, 8), (48, 16, 3, 3), ((1, 1), (1, 1), (1, 1), 2)),
     ((1, 32, 9, 8), (32, 1, 3, 3), ((1, 1), (1, 1), (1, 1), 32)),
     ((1, 16, 9, 8), (16, 16, 3, 1), PLAIN),
@@ -115,6 +114,55 @@ def test_what_is_faster_is_taken(ran):
     three((1, 64, 4, 4), (64, 64, 3, 3), PLAIN)
     three((1, 64, 56, 56), (64, 64, 3, 3), PLAIN, np.float64)
     assert ran == ["direct"] * 9
+
+
+def test_dilated_windows_are_dense_ones_by_phases(ran):
+    """But for the gradient of the weights, which would have to be added up over the phases."""
+    conv.set_algorithm("winograd")
+    three((1, 16, 9, 8), (16, 16, 3, 3), ((1, 1), (1, 1), (1, 2), 1))
+    assert ran == ["winograd"] * 4 + ["direct"]
+    ran.clear()
+    conv.set_algorithm("auto")
+    three((1, 32, 40, 41), (32, 32, 3, 3), ((1, 1), (2, 2), (2, 2), 1))
+    assert ran == ["winograd"] * 8 + ["direct"]
+    ran.clear()
+    three((1, 32, 20, 41), (32, 32, 3, 3), ((1, 1), (2, 2), (2, 2), 1))  # small phases
+    three((1, 16, 90, 90), (16, 16, 3, 3), ((1, 1), (2, 2), (2, 2), 1))  # few channels
+    assert ran == ["direct"] * 6
+
+
+DILATED = [  # size, padding, dilation: all phases and their borders, maps smaller than a phase
+    ((23, 18), (2, 3), (2, 3)),
+    ((11, 14), (0, 4), (3, 1)),
+    ((5, 3), (4, 3), (4, 3)),
+    ((1, 40), (5, 1), (5, 7)),
+]
+
+
+@pytest.mark.parametrize(("size", "padding", "dilation"), DILATED)
+@pytest.mark.parametrize("taps", [3, 5])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_dilated_winograd_agrees_with_the_reference(size, padding, dilation, taps, groups, dtype):
+    rng, reach = np.random.default_rng(5), taps - 1
+    padding = tuple(p * reach // 2 for p in padding)
+    if any(n + 2 * p < d * reach + 1 for n, p, d in zip(size, padding, dilation, strict=True)):
+        size = tuple(n + d * reach for n, d in zip(size, dilation, strict=True))
+    window = (1, 1), padding, dilation, groups
+    x = rng.standard_normal((2, 32 * groups, *size)).astype(dtype)
+    w = rng.standard_normal((48 * groups, 32, taps, taps)).astype(dtype)
+    b = rng.standard_normal(len(w)).astype(dtype)
+    y = reference.conv2d(x, w, b, *window)
+    gy = rng.standard_normal(y.shape).astype(dtype)
+    gx = reference.conv2d_grad_input(gy, w, size, *window)
+    conv.set_algorithm("winograd")
+    bound = {"float32": 1e-4, "float64": 1e-11}[dtype.name]
+    for _ in range(3):  # the transformed filters are kept from the second time on
+        ours = cpu.conv2d(x, w, b, *window)
+        assert abs(ours - y).max() < bound * y.std()
+    ours = cpu.conv2d(x, w, b, *window, relu=True)
+    assert abs(ours - np.maximum(y, 0)).max() < bound * y.std()
+    ours = cpu.conv2d_grad_input(gy, w, size, *window)
+    assert abs(ours - gx).max() < bound * gx.std()
 
 
 def test_windows_of_5x5_want_a_panel_of_filters(ran):
