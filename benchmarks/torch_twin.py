@@ -184,6 +184,30 @@ class Cat(nn.Module):
         return torch.cat(inputs, 1)
 
 
+class Norm(nn.Module):
+    """Local response normalisation; in an exported file ONNX's own operator, of which PyTorch
+    would make a pool over five axes that not every runtime has."""
+
+    def __init__(self, size: int, alpha: float, beta: float, k: float):
+        super().__init__()
+        self.numbers = size, alpha, beta, k
+
+    def forward(self, x):
+        if torch.onnx.is_in_onnx_export():
+            return _OnnxNorm.apply(x, *self.numbers)
+        return F.local_response_norm(x, *self.numbers)
+
+
+class _OnnxNorm(torch.autograd.Function):
+    @staticmethod
+    def symbolic(graph, x, size, alpha, beta, k):
+        return graph.op("LRN", x, size_i=size, alpha_f=alpha, beta_f=beta, bias_f=k)
+
+    @staticmethod
+    def forward(ctx, x, size, alpha, beta, k):
+        return F.local_response_norm(x, size, alpha, beta, k)
+
+
 def _linear(settings, weights, channels, alone):
     outside, inside = weights["weight"].shape
     return _with(nn.Linear(inside, outside, device="meta"), weights), outside
@@ -191,7 +215,7 @@ def _linear(settings, weights, channels, alone):
 
 def _norm(settings, weights, channels, alone):
     numbers = (settings[k] for k in ("size", "alpha", "beta", "k"))
-    return nn.LocalResponseNorm(*numbers), channels[0]
+    return Norm(*numbers), channels[0]
 
 
 def _same(make):
