@@ -32,4 +32,5 @@ def run(arguments) -> int:
     print(f"backend {backend}{threads} of {os.cpu_count()} cores")
     print("models: " + ", ".join(models.names()))
     print("classifiers: " + ", ".join(models.classifiers()))
+    print("nets of other data sets: " + ", ".join(models.compositions()))
     return 0

@@ -21,13 +21,16 @@ def size(text: str) -> tuple[int, int]:
 
 
 def model_name(text: str) -> str:
-    """A network that scores pixels."""
+    """A network that takes one photograph and scores its pixels once."""
     from .. import models
 
-    if text in models.classifiers():
-        raise argparse.ArgumentTypeError(
-            f"{text!r} scores whole images; there are: {', '.join(models.names())}"
-        )
+    others = {"scores whole images": models.classifiers()}
+    others["is for the library and 'minifcn geometry' alone"] = models.compositions()
+    for why, found in others.items():
+        if text in found:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} {why}; there are: {', '.join(models.names())}"
+            )
     return any_model_name(text)
 
 
@@ -35,7 +38,7 @@ def any_model_name(text: str) -> str:
     """A name that ``models.build`` knows."""
     from .. import models
 
-    if text not in [*models.names(), *models.classifiers()]:
+    if text not in [*models.names(), *models.classifiers(), *models.compositions()]:
         try:
             models.build(text)
         except ValueError as error:

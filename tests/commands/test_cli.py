@@ -72,6 +72,16 @@ def test_geometry_of_a_classifier(call):
     assert "227x227" in out
 
 
+def test_geometry_of_six_channels_and_of_two_heads(call):
+    code, out, _ = call("geometry", "nyud-fcn32s-color-hha", "--size", "60x70")
+    assert code == 0
+    assert "score_fused" in out
+    assert "60x70 image" in out
+    code, out, _ = call("geometry", "siftflow-fcn16s", "--width", "0.1")
+    assert code == 0
+    assert "upscore16_geo: kernel 32" in out
+
+
 def test_geometry_finds_the_least_padding(call):
     code, out, _ = call("geometry", "fcn32s-googlenet", "--width", "0.02", "--least-padding")
     assert code == 0

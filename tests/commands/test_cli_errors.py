@@ -23,6 +23,10 @@ from minifcn import data, io, models
             ["train", "--data", ".", "--model", "vgg16"],
             "'vgg16' scores whole images; there are: fcn",
         ),
+        (
+            ["train", "--data", ".", "--model", "siftflow-fcn8s"],
+            "'siftflow-fcn8s' is for the library and 'minifcn geometry' alone; there are: fcn",
+        ),
         (["summary"], "the following arguments are required: MODEL"),
         (["summary", "fcn8-vgg16"], "unknown model 'fcn8-vgg16': did you mean fcn8s-vgg16?"),
         (["train", "--model", "unet"], "unknown model 'unet': There are: fcn32s-vgg16, "),
