@@ -7,10 +7,8 @@ from .standings import as_data, failed, standings, verdict
 
 def main() -> int:
     parser = line.parser("forward", __doc__)
-    parser.add_argument("--net", default="fcn8s-vgg16", help="a name that minifcn.models knows")
-    parser.add_argument("--size", type=line.size, default=(500, 500), metavar="HxW")
+    line.add_net(parser)
     parser.add_argument("--batch", type=line.positive, default=1)
-    parser.add_argument("--padding", choices=("reference", "aligned"), default="reference")
     parser.add_argument("--classes", type=line.positive, default=21)
     parser.add_argument(
         "--peers",

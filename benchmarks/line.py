@@ -29,6 +29,13 @@ def parser(name: str, about: str) -> argparse.ArgumentParser:
     return made
 
 
+def add_net(made: argparse.ArgumentParser) -> None:
+    """The options that name one net and the image it is given."""
+    made.add_argument("--net", default="fcn8s-vgg16", help="a name that minifcn.models knows")
+    made.add_argument("--size", type=size, default=(500, 500), metavar="HxW")
+    made.add_argument("--padding", choices=("reference", "aligned"), default="reference")
+
+
 def positive(text: str) -> int:
     """A whole number, 1 or more."""
     number = int(text)

@@ -20,9 +20,7 @@ WORK = {"forward": "Forward", "training step": "TrainingStep"}
 def main() -> int:
     parser = line.parser("memory", __doc__)
     parser.set_defaults(rounds=2)
-    parser.add_argument("--net", default="fcn8s-vgg16", help="a name that minifcn.models knows")
-    parser.add_argument("--size", type=line.size, default=(500, 500), metavar="HxW")
-    parser.add_argument("--padding", choices=("reference", "aligned"), default="reference")
+    line.add_net(parser)
     options = parser.parse_args()
     facts = machine.facts()
     case = training_case(options.net, options.size, 1, options.padding, 21)

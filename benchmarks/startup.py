@@ -35,9 +35,7 @@ QUIET = 60  # seconds to wait for processes that an engine left behind
 def main() -> int:
     parser = line.parser("startup", __doc__)
     parser.set_defaults(rounds=3)
-    parser.add_argument("--net", default="fcn8s-vgg16", help="a name that minifcn.models knows")
-    parser.add_argument("--size", type=line.size, default=(500, 500), metavar="HxW")
-    parser.add_argument("--padding", choices=("reference", "aligned"), default="reference")
+    line.add_net(parser)
     options = parser.parse_args()
     options.peers, options.classes = ["pytorch", "pytorch-compiled"], 21
     facts = machine.facts()

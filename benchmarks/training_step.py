@@ -21,10 +21,8 @@ TOLERANCE = 1e-2
 
 def main() -> int:
     parser = line.parser("training_step", __doc__)
-    parser.add_argument("--net", default="fcn8s-vgg16", help="a name that minifcn.models knows")
-    parser.add_argument("--size", type=line.size, default=(500, 500), metavar="HxW")
+    line.add_net(parser)
     parser.add_argument("--batch", type=line.positive, default=1)
-    parser.add_argument("--padding", choices=("reference", "aligned"), default="reference")
     parser.add_argument("--classes", type=line.positive, default=21)
     parser.add_argument(
         "--camvid",

@@ -72,12 +72,8 @@ def conv2d_grad_input(
     w = w.reshape(groups, K // groups, *w.shape[1:]).swapaxes(1, 2)
     gy = _dense_channels(gy)
     m = winograd_tile(w, gy.shape, tuple(stride), tuple(dilation))
-    if (
-        m
-        and w.shape[3] > 3
-        and tuple(dilation) == (1, 1)
-        and _has_fewer_tiles(gy.shape, gx.shape, m)
-    ):
+    dense = tuple(dilation) == (1, 1)
+    if m and dense and w.shape[3] > 3 and _has_fewer_tiles(gy.shape, gx.shape, m):
         origin = tuple(-p for p in padding)
         for gy_g, w_g, gx_g in _by_group(gy, w, gx):
             winograd_panels.correlate_input(gy_g, w_g.swapaxes(1, 2), gx_g, origin=origin, m=m)
@@ -135,10 +131,10 @@ def winograd_tile(w, output_shape, step: Pair, dilation: Pair, least: int = 16) 
     if step != (1, 1) or not winograd.fits(w):
         return 0
     N, _, OH, OW = output_shape
-    phases, filters = dilation[0] * dilation[1], 16 if KH == 3 else 32
-    least, filters = (least, filters) if phases == 1 else (32, 32)
-    enough = C - least >= 0 and K - filters >= 0
-    worth = w.dtype == np.float32 and enough and N * OH * OW // phases >= 256
+    phases = dilation[0] * dilation[1]
+    channels, filters = (least, 16 if KH == 3 else 32) if phases == 1 else (32, 32)
+    enough = min(C // channels, K // filters, N * OH * OW // (256 * phases)) > 0
+    worth = w.dtype == np.float32 and enough
     return TILES[KH] if worth or _algorithm == "winograd" else 0
 
 

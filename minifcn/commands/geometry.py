@@ -28,13 +28,7 @@ def add_arguments(parser) -> None:
     add("model", type=options.any_model_name, metavar="MODEL", nargs="?",
         help="a name; see 'minifcn info'")  # fmt: skip
     add("--table", action="store_true", help="the structural rows of the paper's Table 1")
-    add("--size", type=options.size, metavar="HxW",
-        help="default: 500x500, of a classifier the size that it was trained with")  # fmt: skip
-    add("--classes", type=options.positive, metavar="N",
-        help="default: 21, of a classifier as published")  # fmt: skip
-    add("--padding", choices=("reference", "aligned"), default="reference")
-    add("--width", type=options.above_zero, default=1.0, metavar="F",
-        help="factor on the trunk's channels")  # fmt: skip
+    options.add_net(add)
     add("--least-padding", action="store_true",
         help="of the first layer, for images of 1 to 700 pixels")  # fmt: skip
     add("--image", metavar="FILE", help="a picture to draw receptive fields over")
@@ -44,18 +38,16 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> int:
     """Build without weights, trace, print."""
-    from .. import geometry, models, nn
+    from .. import geometry, models
+    from ..models import paper
 
     if arguments.table:
-        print(models.table1())
+        print(paper.table1())
     if arguments.model is None:
         if not arguments.table:
             raise UsageError("which MODEL? There are: " + ", ".join(models.names()))
         return 0
-    with nn.init.without_values():
-        model = models.build(
-            arguments.model, arguments.classes, padding=arguments.padding, width=arguments.width
-        )
+    model = options.build_net(arguments)
     if arguments.image:
         return _draw(arguments, model)
     print(geometry.summary(model, arguments.size))

@@ -46,6 +46,26 @@ def any_model_name(text: str) -> str:
     return text
 
 
+def add_net(add) -> None:
+    """The options that describe a network of which only the shapes are wanted."""
+    add("--size", type=size, metavar="HxW",
+        help="default: 500x500, of a classifier the size that it was trained with")  # fmt: skip
+    add("--classes", type=positive, metavar="N",
+        help="default: 21, of a classifier as published")  # fmt: skip
+    add("--padding", choices=("reference", "aligned"), default="reference")
+    add("--width", type=above_zero, default=1.0, metavar="F",
+        help="factor on the trunk's channels")  # fmt: skip
+
+
+def build_net(arguments):
+    """That network, without values."""
+    from .. import models, nn
+
+    settings = {"padding": arguments.padding, "width": arguments.width}
+    with nn.init.without_values():
+        return models.build(arguments.model, arguments.classes, **settings)
+
+
 def positive(text: str) -> int:
     """A whole number, 1 or more."""
     return _whole(text, 1)

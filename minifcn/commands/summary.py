@@ -17,23 +17,14 @@ def add_arguments(parser) -> None:
     """The options."""
     add = parser.add_argument
     add("model", type=options.any_model_name, metavar="MODEL", help="a name; see 'minifcn info'")
-    add("--size", type=options.size, metavar="HxW",
-        help="default: 500x500, of a classifier the size that it was trained with")  # fmt: skip
-    add("--classes", type=options.positive, metavar="N",
-        help="default: 21, of a classifier as published")  # fmt: skip
-    add("--padding", choices=("reference", "aligned"), default="reference")
-    add("--width", type=options.above_zero, default=1.0, metavar="F",
-        help="factor on the trunk's channels")  # fmt: skip
+    options.add_net(add)
 
 
 def run(arguments) -> int:
     """Build, trace, print."""
-    from .. import geometry, models, nn
+    from .. import geometry
 
-    with nn.init.without_values():
-        model = models.build(
-            arguments.model, arguments.classes, padding=arguments.padding, width=arguments.width
-        )
+    model = options.build_net(arguments)
     print(geometry.summary(model, arguments.size))
     for name, (vertical, horizontal) in geometry.offsets(model).items():
         print(f"offset of {name}: {vertical}, {horizontal}")

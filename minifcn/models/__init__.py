@@ -9,7 +9,7 @@ import difflib
 
 from .. import backends, nn
 from .alexnet import alexnet, alexnet_trunk
-from .compositions import ALIASES, COMPOSITIONS
+from .composed import ALIASES, COMPOSITIONS
 from .convolutionalize import convolutionalize
 from .fcn import UPSAMPLING, add_head, bilinear_fit
 from .googlenet import add_auxiliary_heads, googlenet, googlenet_trunk
@@ -33,7 +33,6 @@ __all__ = [
     "copy_weights",
     "expand_score",
     "names",
-    "table1",
     "zero_weights",
 ]
 
@@ -132,7 +131,7 @@ def build(
             f"num_classes must be 1 to 255 (255 is the ignored label); got {num_classes}"
         )
     if name in COMPOSITIONS:
-        return COMPOSITIONS[name][0](num_classes, padding, width)
+        return COMPOSITIONS[name][0](num_classes, padding, width, upsampling)
     make_trunk, skips, at_once = _FCNS[name]
     return add_head(
         make_trunk(padding, width),
@@ -142,10 +141,3 @@ def build(
         upsampling=upsampling,
         at_once=at_once,
     )
-
-
-def table1() -> str:
-    """The structural rows of the paper's Table 1, derived: see ``models.paper``."""
-    from .paper import table1
-
-    return table1()

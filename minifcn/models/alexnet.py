@@ -8,7 +8,7 @@ kernels: 63, where VGG-16 has 64.
 
 from .. import nn
 from .convolutionalize import convolutionalize
-from .trunk import Trunk, add_conv_relu, add_linear_relu, scaled
+from .trunk import Trunk, add_classifier, add_conv_relu, scaled
 
 INPUT = (3, 227, 227)
 HIDDEN = 4096  # of fc6 and fc7
@@ -18,8 +18,8 @@ NORM = {"size": 5, "alpha": 1e-4, "beta": 0.75}
 def alexnet(num_classes: int = 1000, width: float = 1.0) -> nn.Net:
     """Images (N, 3, 227, 227), BGR minus the mean, to scores (N, num_classes)."""
     net = nn.Net(INPUT)
-    even = [2 * scaled(channels / 2, width) for channels in (96, 256, 384, 384, 256)]
-    c1, c2, c3, c4, c5 = even  # so that they fall into two groups
+    halves = [scaled(channels / 2, width) for channels in (96, 256, 384, 384, 256)]
+    c1, c2, c3, c4, c5 = (2 * half for half in halves)  # they fall into two groups
     add_conv_relu(net, "conv1", "relu1", 3, c1, 11, 4)
     net.add("pool1", nn.MaxPool2d(3, 2, ceil_mode=True))
     net.add("norm1", nn.LocalResponseNorm(**NORM))
@@ -30,12 +30,7 @@ def alexnet(num_classes: int = 1000, width: float = 1.0) -> nn.Net:
     add_conv_relu(net, "conv4", "relu4", c3, c4, 3, padding=1, groups=2)
     add_conv_relu(net, "conv5", "relu5", c4, c5, 3, padding=1, groups=2)
     net.add("pool5", nn.MaxPool2d(3, 2, ceil_mode=True))
-    net.add("flatten", nn.Flatten())
-    hidden = scaled(HIDDEN, width)
-    for number, inputs in ((6, c5 * 6 * 6), (7, hidden)):
-        add_linear_relu(net, f"fc{number}", f"relu{number}", inputs, hidden)
-        net.add(f"drop{number}", nn.Dropout(0.5))
-    net.add("fc8", nn.Linear(hidden, num_classes))
+    add_classifier(net, c5 * 6 * 6, scaled(HIDDEN, width), num_classes)
     return net
 
 
@@ -44,7 +39,7 @@ def alexnet_trunk(padding: str, width: float = 1.0) -> Trunk:
 
     padding "reference": conv1 is padded by 100, as the authors do it. "aligned": conv1 by 5 and
     the pools by 1, so that every map's pixel o lies on the image's pixel o * stride; fc6, whose
-    window of 6 has no middle, by 3, and lies between. The bases learn like weights here, not
+    window of 6 has no middle, by 3, and lies between. The biases learn like weights here, not
     twice as fast: the authors' file says nothing about them.
     """
     net = convolutionalize(alexnet(width=width), until="drop7")

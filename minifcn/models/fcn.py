@@ -56,9 +56,15 @@ def add_head(
         fine = net.add(f"score_{name}{suffix}", scores, skip)
         layer = net.add(f"fuse_{name}{suffix}", nn.Fuse(), up, fine)
         upscore = f"upscore_{name}"
-    last = "score" + suffix
+    learned = upsampling == "all-learned"
     return add_upsampling(
-        net, layer, num_classes, last, suffix, skips > 0, aligned, upsampling == "all-learned"
+        net,
+        layer,
+        num_classes,
+        aligned=aligned,
+        learned=learned,
+        numbered=skips > 0,
+        suffix=suffix,
     )
 
 
@@ -66,18 +72,18 @@ def add_upsampling(
     net: nn.Net,
     scores: str,
     num_classes: int,
-    name: str = "score",
-    suffix: str = "",
-    numbered: bool = False,
+    *,
     aligned: bool = False,
     learned: bool = False,
+    numbered: bool = False,
+    suffix: str = "",
 ) -> nn.Net:
-    """Upsample scores to the image and cut them to its size, as the layer ``name``; derive all
-    offsets. numbered: the stride is part of the upsampling layer's name."""
+    """Upsample scores to the image and cut them to its size; derive all offsets. numbered: the
+    stride is part of the upsampling layer's name; the others as in ``add_head``."""
     up = _upsampling(net, scores, "data", num_classes, aligned, learned)
     number = str(up.stride[0]) if numbered else ""
     layer = net.add(f"upscore{number}{suffix}", up, scores)
-    net.add(name, nn.Crop(), layer, "data")
+    net.add(f"score{suffix}", nn.Crop(), layer, "data")
     derive_offsets(net)
     return net
 

@@ -29,6 +29,16 @@ def add_conv_relu(net: nn.Net, name: str, relu: str, *layer, source: str = "", *
     return net.add(relu, nn.ReLU())
 
 
+def add_classifier(net: nn.Net, inputs: int, hidden: int, num_classes: int) -> None:
+    """Append flatten, fc6, fc7 and fc8, with dropout after the first two: AlexNet's and VGG's."""
+    net.add("flatten", nn.Flatten())
+    for number in (6, 7):
+        add_linear_relu(net, f"fc{number}", f"relu{number}", inputs, hidden)
+        net.add(f"drop{number}", nn.Dropout(0.5))
+        inputs = hidden
+    net.add("fc8", nn.Linear(hidden, num_classes))
+
+
 def add_linear_relu(net: nn.Net, name: str, relu: str, inputs: int, outputs: int) -> str:
     """Append ``Linear(inputs, outputs)`` and its ReLU; returns the ReLU's name."""
     net.add(name, nn.Linear(inputs, outputs))

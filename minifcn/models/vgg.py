@@ -7,7 +7,7 @@ padding.
 
 from .. import nn
 from .convolutionalize import convolutionalize
-from .trunk import Trunk, add_conv_relu, add_linear_relu, scaled
+from .trunk import Trunk, add_classifier, add_conv_relu, scaled
 
 INPUT = (3, 224, 224)
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions, channels
@@ -24,12 +24,7 @@ def vgg16(num_classes: int = 1000, width: float = 1.0, channels: int = 3) -> nn.
             add_conv_relu(net, f"conv{name}", f"relu{name}", channels, out, 3, padding=1)
             channels = out
         net.add(f"pool{block}", nn.MaxPool2d(2, 2, ceil_mode=True))
-    net.add("flatten", nn.Flatten())
-    hidden = scaled(HIDDEN, width)
-    for number, inputs in ((6, channels * 7 * 7), (7, hidden)):
-        add_linear_relu(net, f"fc{number}", f"relu{number}", inputs, hidden)
-        net.add(f"drop{number}", nn.Dropout(0.5))
-    net.add("fc8", nn.Linear(hidden, num_classes))
+    add_classifier(net, channels * 7 * 7, scaled(HIDDEN, width), num_classes)
     return net
 
 

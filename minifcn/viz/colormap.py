@@ -4,8 +4,10 @@ import numpy as np
 
 from ..data.palette import voc_colormap
 
-__all__ = ["IGNORED", "colorize", "overlay", "voc_colormap"]
+__all__ = ["COLOURS", "IGNORED", "colorize", "overlay", "voc_colormap"]
 
+# Of lines and marks. Okabe and Ito: safe for colour blindness
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
 IGNORED = (255, 255, 255)  # white: not the black that most palettes give to the background
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .colormap import COLOURS
 from .picture import save_figure
 
 # What a quantity may be called in a log; the first name found is taken.
@@ -27,7 +28,6 @@ SCORES = {
     ),
 }
 RATE = {"learning rate": ("lr", "learning_rate", "rate")}
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe and Ito: safe for colour blindness
 WIDE = 100  # a ratio of largest to smallest value from which an axis is logarithmic
 
 

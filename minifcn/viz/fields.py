@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .colormap import COLOURS
 from .picture import save_figure
-from .roofline import COLOURS
 
 DPI = 110
 LONGEST = 900  # pixels of the picture's longer side
-MARGIN = 0.08  # of the picture, around it, where fields reach beyond
+BEYOND = 0.32  # of the picture's longer side: how far outside frames are drawn
+EDGE = 0.02  # of it, around what is drawn
 
 
 def draw_fields(
@@ -33,11 +34,9 @@ def draw_fields(
     if not (0 <= pixel[0] < H and 0 <= pixel[1] < W):
         raise ValueError(f"pixel {pixel[0]}, {pixel[1]} is not in an image of {H} x {W}")
     spans = np.array([(0, H - 1, 0, W - 1), *fields.values()])
-    top, left = spans[:, 0].min(), spans[:, 2].min()
-    bottom, right = spans[:, 1].max(), spans[:, 3].max()
-    edge = MARGIN * max(H, W)
-    top, left = max(top, -edge * 4) - edge / 4, max(left, -edge * 4) - edge / 4
-    bottom, right = min(bottom, H + edge * 4) + edge / 4, min(right, W + edge * 4) + edge / 4
+    beyond, edge = BEYOND * max(H, W), EDGE * max(H, W)
+    top, left = np.maximum(spans[:, ::2].min(axis=0), -beyond) - edge
+    bottom, right = np.minimum(spans[:, 1::2].max(axis=0), np.add((H, W), beyond)) + edge
     scale = LONGEST / max(bottom - top, right - left) / DPI
     figure = Figure(figsize=((right - left) * scale, (bottom - top) * scale + 0.4), dpi=DPI)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.92))

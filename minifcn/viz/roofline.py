@@ -15,10 +15,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from .colormap import COLOURS
 from .picture import save_figure
 
-# Okabe and Ito: safe for colour blindness
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
 ROOF, GREY = "#222222", "#777777"
 MARKER = 7  # pixels from a point to the edge of its mark, and a little
 DIRECTIONS = ((1, 0), (0, 1), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))

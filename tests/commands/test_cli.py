@@ -11,6 +11,7 @@ from PIL import Image
 
 import minifcn
 from minifcn import commands, data, io, models
+from minifcn.models import paper
 
 COMMANDS = [command.NAME for command in commands.COMMANDS]
 
@@ -93,7 +94,7 @@ def test_geometry_finds_the_least_padding(call):
 def test_geometry_table(call):
     code, out, _ = call("geometry", "--table")
     assert code == 0
-    assert out == models.table1() + "\n"
+    assert out == paper.table1() + "\n"
 
 
 def test_geometry_draws_fields(call, tmp_path):

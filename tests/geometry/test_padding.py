@@ -55,22 +55,24 @@ def test_covers():
     assert geometry.covers(net, (3, 3))
 
 
-@pytest.mark.parametrize("pixel", [(0, 0), (17, 30), (39, 50)])
-def test_fields_hold_every_pixel_that_matters(pixel):
-    """And no more: pixels on all four sides of a field matter, those outside do not."""
-    net = models.build("fcn4s-squeezenet", 1, padding="aligned", width=0.05).eval().to(np.float64)
+@pytest.mark.parametrize("pixel", [(0, 0), (11, 17), (12, 18), (23, 35)])
+def test_fields_are_the_pixels_that_matter(pixel):
+    """All of them and no others, where no weight is zero: cut to the image, the spans agree."""
+    net = nn.Net((1, None, None))
+    net.add("conv1", nn.Conv2d(1, 2, (3, 5), 2, padding=(1, 2)))
+    net.add("conv2", nn.Conv2d(2, 2, (3, 1), padding=(2, 0), dilation=(2, 1)))
+    net.add("up", nn.ConvTranspose2d(2, 1, 4, 2, padding=1))
     rng = np.random.default_rng(0)
     for parameter in net.parameters():
         parameter.data = rng.uniform(0.1, 1, parameter.shape)
-    x = Tensor(rng.standard_normal((1, 3, 40, 51)), requires_grad=True)
+    x = Tensor(np.ones((1, 1, 24, 36)), requires_grad=True)
     net(x)[0, 0, pixel[0], pixel[1]].backward()
-    seen = np.argwhere(np.abs(x.grad[0]).sum(axis=0) > 0)
-    top, bottom, left, right = geometry.fields_at(net, (40, 51), pixel)["score"]
-    found = seen.min(axis=0).tolist(), seen.max(axis=0).tolist()
-    assert max(0, top) <= found[0][0]
-    assert found[1][0] <= min(39, bottom)
-    assert max(0, left) <= found[0][1]
-    assert found[1][1] <= min(50, right)
+    seen = np.argwhere(x.grad[0, 0] > 0)
+    top, bottom, left, right = geometry.fields_at(net, (24, 36), pixel)["up"]
+    assert seen.min(axis=0).tolist() == [max(0, top), max(0, left)]
+    assert seen.max(axis=0).tolist() == [min(23, bottom), min(35, right)]
+    assert bottom - top == 12
+    assert right - left == 6
 
 
 def test_fields_of_the_layers():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minifcn import Tensor, geometry, models, no_grad
+from minifcn.models.composed import COMPOSITIONS
 
 NAMES = [
     "nyud-fcn32s-color-d",
@@ -127,3 +128,12 @@ def test_both_heads_send_gradients_to_the_trunk():
     assert abs(geometric).max() > 0
     error = abs(semantic + geometric - both).max()
     assert error < 1e-4 * abs(both).max()
+
+
+@pytest.mark.parametrize("name", COMPOSITIONS)
+def test_the_upsampling_is_the_one_asked_for(name):
+    fixed, learned = (build(name, upsampling=how) for how in ("fixed", "all-learned"))
+    assert not [name for name in fixed.state_dict() if name.startswith("upscore")]
+    ups = [name for name, _ in learned.named_modules() if name.startswith("upscore")]
+    assert {f"{up}.weight" for up in ups} <= learned.state_dict().keys()
+    assert ups

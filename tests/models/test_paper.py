@@ -1,7 +1,6 @@
 """The paper's Table 1 comes out of the graphs."""
 
-from minifcn import models
-from minifcn.models.paper import structures
+from minifcn.models.paper import structures, table1
 
 
 def test_the_structural_rows():
@@ -19,7 +18,7 @@ def test_the_structural_rows():
 
 
 def test_as_text():
-    lines = models.table1().splitlines()
+    lines = table1().splitlines()
     assert lines[0].split() == ["FCN-AlexNet", "FCN-VGG16", "FCN-GoogLeNet"]
     rounded = next(line for line in lines if line.split() and line.split()[0] == "57M")
     assert rounded.split() == ["57M", "134M", "6M"]

@@ -10,6 +10,8 @@
 The names are those of the authors' folders (fcn.berkeleyvision.org). Long et al. 2015, section 5.
 """
 
+from functools import partial
+
 from .. import nn
 from .fcn import add_head, add_upsampling
 from .trunk import Trunk
@@ -18,15 +20,16 @@ from .vgg import vgg16_trunk
 GEOMETRIC = 3  # classes of SIFT Flow's second head: horizontal, vertical, sky
 
 
-def color_d(num_classes: int, padding: str, width: float) -> nn.Net:
+def color_d(num_classes: int, padding: str, width: float, upsampling: str) -> nn.Net:
     """Images (N, 4, H, W), BGR and depth, to scores; the first layer is ``conv1_1_bgrd``."""
     trunk = vgg16_trunk(padding, width, channels=4)
     net = nn.Net(trunk.net.input_shape)
     graft(net, trunk.net, "data", rename={"conv1_1": "conv1_1_bgrd"})
-    return add_head(Trunk(net, trunk.coarse, ()), 0, num_classes, aligned=padding == "aligned")
+    settings = {"aligned": padding == "aligned", "upsampling": upsampling}
+    return add_head(Trunk(net, trunk.coarse, ()), 0, num_classes, **settings)
 
 
-def color_hha(num_classes: int, padding: str, width: float) -> nn.Net:
+def color_hha(num_classes: int, padding: str, width: float, upsampling: str) -> nn.Net:
     """Images (N, 6, H, W), BGR and HHA, to scores; layers end in "color" and in "hha"."""
     net, scores = nn.Net((6, None, None)), []
     for number, name in enumerate(("color", "hha")):
@@ -38,14 +41,16 @@ def color_hha(num_classes: int, padding: str, width: float) -> nn.Net:
         score = nn.Conv2d(outputs, num_classes, 1, weight_init=nn.init.zeros)
         scores.append(net.add(f"score_fr{name}", score, f"{trunk.coarse}{name}"))
     fused = net.add("score_fused", nn.Sum(0.5, 0.5), *scores)
-    return add_upsampling(net, fused, num_classes, aligned=padding == "aligned")
+    settings = {"aligned": padding == "aligned", "learned": upsampling == "all-learned"}
+    return add_upsampling(net, fused, num_classes, **settings)
 
 
-def two_heads(num_classes: int, padding: str, width: float, skips: int) -> nn.Net:
+def two_heads(num_classes: int, padding: str, width: float, upsampling: str, skips: int) -> nn.Net:
     """Images (N, 3, H, W) to two scores, ``score_sem`` of num_classes and ``score_geo`` of 3."""
     trunk = vgg16_trunk(padding, width)
+    settings = {"aligned": padding == "aligned", "upsampling": upsampling}
     for classes, suffix in ((num_classes, "_sem"), (GEOMETRIC, "_geo")):
-        net = add_head(trunk, skips, classes, aligned=padding == "aligned", suffix=suffix)
+        net = add_head(trunk, skips, classes, suffix=suffix, **settings)
     net.outputs = "score_sem", "score_geo"
     return net
 
@@ -63,9 +68,9 @@ def graft(
 COMPOSITIONS = {  # name -> what makes it, its number of classes
     "nyud-fcn32s-color-d": (color_d, 40),
     "nyud-fcn32s-color-hha": (color_hha, 40),
-    "siftflow-fcn32s": (lambda *a: two_heads(*a, skips=0), 33),
-    "siftflow-fcn16s": (lambda *a: two_heads(*a, skips=1), 33),
-    "siftflow-fcn8s": (lambda *a: two_heads(*a, skips=2), 33),
+    "siftflow-fcn32s": (partial(two_heads, skips=0), 33),
+    "siftflow-fcn16s": (partial(two_heads, skips=1), 33),
+    "siftflow-fcn8s": (partial(two_heads, skips=2), 33),
 }
 ALIASES = {  # name -> the net that it is, its number of classes
     "nyud-fcn32s-color": ("fcn32s-vgg16", 40),
