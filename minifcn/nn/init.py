@@ -57,6 +57,15 @@ def xavier_uniform(shape: tuple[int, ...]) -> np.ndarray:
     return rng.generator().uniform(-bound, bound, shape).astype(np.float32)
 
 
+def constant(shape: tuple[int, ...], value: float) -> np.ndarray:
+    """One value everywhere. float32."""
+    return (
+        np.broadcast_to(np.float32(value), shape)
+        if is_valueless()
+        else np.full(shape, value, np.float32)
+    )
+
+
 @_initialiser
 def zeros(shape: tuple[int, ...]) -> np.ndarray:
     """Zeros: score layers start so, and predict nothing until they are trained. float32."""

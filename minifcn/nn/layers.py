@@ -147,10 +147,16 @@ class GlobalAvgPool2d(Module):
 class Linear(Module):
     """``functions.linear`` with a weight (O, I) and a bias (O,)."""
 
-    def __init__(self, in_features: int, out_features: int, weight_init=init.he_normal):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        weight_init=init.he_normal,
+    ):
         super().__init__()
         self.weight = Parameter(weight_init((out_features, in_features)))
-        self.bias = Parameter(init.zeros((out_features,)), rate=2, decay=0)
+        self.bias = Parameter(init.zeros((out_features,)), rate=2, decay=0) if bias else None
 
     def forward(self, x):
         return F.linear(x, self.weight, self.bias)
@@ -195,6 +201,13 @@ class Tanh(Module):
         return F.tanh(x)
 
 
+class Softmax(Module):
+    """``functions.softmax`` over the channels."""
+
+    def forward(self, x):
+        return F.softmax(x)
+
+
 class Dropout(Module):
     """``functions.dropout`` while training, nothing otherwise."""
 
@@ -221,6 +234,40 @@ class Scale(Module):
 
     def describe(self) -> str:
         return f"by {self.factor:g}"
+
+
+class ChannelScale(Module):
+    """Multiply each channel by a number of its own, a parameter (C,), and add another one where a
+    bias is asked for (Caffe's Scale)."""
+
+    def __init__(self, channels: int, value: float = 1.0, bias: bool = False):
+        super().__init__()
+        self.weight = Parameter(init.constant((channels,), value))
+        self.bias = Parameter(init.zeros((channels,))) if bias else None
+
+    def forward(self, x):
+        shape = (-1, *(1,) * (x.ndim - 2))
+        y = x * self.weight.reshape(shape)
+        return y if self.bias is None else y + self.bias.reshape(shape)
+
+    def describe(self) -> str:
+        return f"{self.weight.size} channels"
+
+
+class Power(Module):
+    """(shift + scale * x) ** power, with fixed numbers (Caffe's Power)."""
+
+    def __init__(self, power: float = 1.0, scale: float = 1.0, shift: float = 0.0):
+        super().__init__()
+        self.power, self.scale, self.shift = power, scale, shift
+
+    def forward(self, x):
+        y = x if self.scale == 1 else x * self.scale
+        y = y if self.shift == 0 else y + self.shift
+        return y if self.power == 1 else y**self.power
+
+    def describe(self) -> str:
+        return f"power {self.power:g}, scale {self.scale:g}, shift {self.shift:g}"
 
 
 class Flatten(Module):
