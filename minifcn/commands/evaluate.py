@@ -34,7 +34,8 @@ def run(arguments) -> int:
             f"{arguments.checkpoint}: a net of {len(spec.class_names)} classes; "
             f"{arguments.data} has {dataset.num_classes}"
         )
-    matrix = train.evaluate(model, dataset, limit=arguments.limit)
+    how = {"limit": arguments.limit, "preprocessing": spec.preprocessing}
+    matrix = train.evaluate(model, dataset, **how)
     print(matrix.per_class_table(dataset.class_names))
     print(matrix.summary())
     if arguments.json:

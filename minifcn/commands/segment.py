@@ -44,7 +44,7 @@ def run(arguments) -> int:
     bar = tqdm(arguments.images, "segmenting", unit="image", disable=None, delay=2, leave=False)
     for path in bar:
         image = data.read_image(path)
-        labels = train.predict(model, image)
+        labels = train.predict(model, image, spec.preprocessing)
         stem = out / Path(path).stem
         data.write_label(f"{stem}.labels.png", labels, palette)
         overlay = viz.overlay(image, labels, arguments.alpha, palette)

@@ -19,24 +19,24 @@ from .palette import (
     colours_to_label,
     voc_colormap,
 )
+from .preprocessing import CAFFE, MEAN_BGR, RAW, Preprocessing, to_image, to_input
 from .report import Report
 from .scenes import SCENE_CLASSES, Scenes, make_scenes, scene
 from .transforms import (
-    MEAN_BGR,
     Compose,
     HorizontalFlip,
     RandomCrop,
     Resize,
     Scale,
     Shift,
-    to_image,
-    to_input,
 )
 from .voc import VOCSegmentation
 
 __all__ = [
+    "CAFFE",
     "CAMVID_CLASSES",
     "MEAN_BGR",
+    "RAW",
     "SCENE_CLASSES",
     "VOC_CLASSES",
     "CamVid",
@@ -47,6 +47,7 @@ __all__ = [
     "HorizontalFlip",
     "ImageFolder",
     "Loader",
+    "Preprocessing",
     "RandomCrop",
     "Report",
     "Resize",

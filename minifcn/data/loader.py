@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from .prefetch import Prefetch
-from .transforms import MEAN_BGR, to_input
+from .preprocessing import CAFFE, Preprocessing
 
 CACHE_BYTES = 1 << 30
 
 
 class Loader:
-    """Iterates over batches x (N, 3, H, W) float32 BGR less the mean, labels (N, H, W) uint8.
+    """Iterates over batches x (N, 3, H, W) float32, preprocessed, and labels (N, H, W) uint8.
 
     One ``for`` loop is one epoch, and the next loop the next epoch. What is in a batch depends
     on (seed, epoch, position) alone: the order of an epoch on (seed, epoch), the generator that
@@ -35,7 +35,7 @@ class Loader:
         shuffle: bool = False,
         seed: int = 0,
         transform: Callable | None = None,
-        mean=MEAN_BGR,
+        preprocessing: Preprocessing = CAFFE,
         drop_last: bool = False,
         cache: bool | int = True,
         workers: int = 1,
@@ -51,7 +51,7 @@ class Loader:
         self.shuffle = shuffle
         self.seed = seed
         self.transform = transform
-        self.mean = mean
+        self.preprocessing = preprocessing
         self.drop_last = drop_last
         self.workers = workers
         self.ignore_index = getattr(dataset, "ignore_index", 255)
@@ -149,6 +149,6 @@ class Loader:
         labels = np.full((len(samples), H, W), self.ignore_index, np.uint8)
         for n, (image, label) in enumerate(samples):
             h, w = label.shape
-            x[n, :, :h, :w] = to_input(image, self.mean)
+            x[n, :, :h, :w] = self.preprocessing.to_input(image)
             labels[n, :h, :w] = label
         return x, labels

@@ -1,4 +1,4 @@
-"""From bytes to the network's input, and random changes that keep image and label together.
+"""Random changes that keep image and label together.
 
 A transform is called t(image, label, rng) with image (H, W, 3) uint8 RGB, label (H, W) uint8
 and a NumPy Generator, and returns a new pair; it never writes into what it is given.
@@ -6,29 +6,7 @@ and a NumPy Generator, and returns a new pair; it never writes into what it is g
 
 import numpy as np
 
-MEAN_BGR = (104.00699, 116.66877, 122.67892)  # of the VGG nets' training set; Long et al., net.py
-
-
-def to_input(image: np.ndarray, mean=MEAN_BGR) -> np.ndarray:
-    """x[c, i, j] = image[i, j, 2 - c] - mean[c]: (H, W, 3) uint8 RGB to (3, H, W) float32 BGR.
-
-    mean is three numbers in the order B, G, R, or None for none.
-    """
-    if image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"an image is (H, W, 3) RGB, not {image.shape}")
-    x = np.ascontiguousarray(image[:, :, ::-1].transpose(2, 0, 1), np.float32)
-    if mean is not None:
-        x -= np.asarray(mean, np.float32)[:, None, None]
-    return x
-
-
-def to_image(x: np.ndarray, mean=MEAN_BGR) -> np.ndarray:
-    """The way back: (3, H, W) BGR less the mean to (H, W, 3) uint8 RGB, rounded and clipped."""
-    if x.ndim != 3 or x.shape[0] != 3:
-        raise ValueError(f"an input is (3, H, W) BGR, not {x.shape}")
-    if mean is not None:
-        x = x + np.asarray(mean, np.float32)[:, None, None]
-    return np.ascontiguousarray(np.clip(np.rint(x), 0, 255)[::-1].transpose(1, 2, 0), np.uint8)
+from .preprocessing import CAFFE, Preprocessing
 
 
 class Compose:
@@ -64,9 +42,9 @@ class RandomCrop:
     with the mean colour, and its label with ignore_index: no pixel is lost and none invented.
     """
 
-    def __init__(self, size, mean=MEAN_BGR, ignore_index: int = 255):
+    def __init__(self, size, preprocessing: Preprocessing = CAFFE, ignore_index: int = 255):
         self.size = _size(size)
-        self.fill = _fill(mean)
+        self.fill = preprocessing.colour
         self.ignore_index = ignore_index
 
     def __call__(self, image, label, rng):
@@ -87,11 +65,13 @@ class Shift:
     The "jitter" of Long et al. 2015, section 4.3: translations of up to 32 pixels.
     """
 
-    def __init__(self, pixels: int = 32, mean=MEAN_BGR, ignore_index: int = 255):
+    def __init__(
+        self, pixels: int = 32, preprocessing: Preprocessing = CAFFE, ignore_index: int = 255
+    ):
         if pixels < 0:
             raise ValueError(f"a shift is 0 or more pixels, not {pixels}")
         self.pixels = pixels
-        self.fill = _fill(mean)
+        self.fill = preprocessing.colour
         self.ignore_index = ignore_index
 
     def __call__(self, image, label, rng):
@@ -143,11 +123,6 @@ def _size(size) -> tuple[int, int]:
     if h < 1 or w < 1:
         raise ValueError(f"a size is (height, width) of at least 1 x 1, not {h} x {w}")
     return int(h), int(w)
-
-
-def _fill(mean) -> np.ndarray:
-    """The mean as an RGB colour of bytes; black where there is none."""
-    return np.rint((0, 0, 0) if mean is None else mean)[::-1].astype(np.uint8)
 
 
 def _pad(image, label, margins, fill, ignore_index):

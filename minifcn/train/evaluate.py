@@ -3,22 +3,27 @@
 import numpy as np
 
 from ..autograd import Tensor
-from ..data import MEAN_BGR, to_input
+from ..data import CAFFE, Preprocessing
 from ..metrics import ConfusionMatrix
 from .scores import label_maps
 
 
-def predict(model, image: np.ndarray, mean=MEAN_BGR) -> np.ndarray:
+def predict(model, image: np.ndarray, preprocessing: Preprocessing = CAFFE) -> np.ndarray:
     """The label map of a photograph: for every pixel the class with the highest score.
 
     image (H, W, 3) uint8 RGB; returns (H, W) uint8. The model is evaluated as it is: call
     ``model.eval()`` first.
     """
-    return label_maps(model, Tensor(to_input(image, mean)[None]))[0].astype(np.uint8)
+    return label_maps(model, Tensor(preprocessing.to_input(image)[None]))[0].astype(np.uint8)
 
 
 def evaluate(
-    model, dataset, *, limit: int | None = None, mean=MEAN_BGR, progress: bool = True
+    model,
+    dataset,
+    *,
+    limit: int | None = None,
+    preprocessing: Preprocessing = CAFFE,
+    progress: bool = True,
 ) -> ConfusionMatrix:
     """One confusion matrix over all pixels of a data set (or of its first ``limit`` images).
 
@@ -36,7 +41,7 @@ def evaluate(
                    disable=None if progress else True)  # fmt: skip
         for i in bar:
             image, label = dataset[i]
-            matrix.update(label, predict(model, image, mean))
+            matrix.update(label, predict(model, image, preprocessing))
     finally:
         model.train(training)
     return matrix

@@ -13,6 +13,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..data import CAFFE, Preprocessing
 from ..io import WeightsError, atomic_write, load_checkpoint, write_json
 from ..models import build
 from ..nn import Net
@@ -40,6 +41,7 @@ class ModelSpec:
     width: float = 1.0
     upsampling: str = "fixed"
     palette: list[list[int]] | None = None
+    preprocessing: Preprocessing = CAFFE
 
     def build(self) -> Net:
         """A net of this kind with fresh weights."""
@@ -53,7 +55,15 @@ class ModelSpec:
 
     def as_dict(self) -> dict:
         """As plain values for JSON."""
-        return asdict(self)
+        rule = asdict(self.preprocessing)
+        rule |= {key: list(rule[key]) for key in ("mean", "std")}
+        return asdict(self) | {"preprocessing": rule}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "ModelSpec":
+        """The way back. Raises TypeError for unknown keys and ValueError for wrong values."""
+        preprocessing = Preprocessing(**values.get("preprocessing", {}))
+        return cls(**{**values, "preprocessing": preprocessing})
 
 
 def load_model(path: str | os.PathLike) -> tuple[Net, ModelSpec]:
@@ -65,7 +75,7 @@ def load_model(path: str | os.PathLike) -> tuple[Net, ModelSpec]:
     path = find_checkpoint(path)
     state = load_checkpoint(path)
     try:
-        spec = ModelSpec(**state.info["model"])
+        spec = ModelSpec.from_dict(state.info["model"])
         model = spec.build()
         model.load_state_dict(state.model)
     except (KeyError, TypeError, ValueError) as error:

@@ -142,7 +142,9 @@ class Trainer:
             self.model.eval()
             chosen = np.linspace(0, len(self.validation) - 1, min(SAMPLES, len(self.validation)))
             images, truths = zip(*(self.validation[int(i)] for i in chosen), strict=True)
-            predictions = [predict(self.model, image) for image in images]
+            predictions = [
+                predict(self.model, image, self.loader.preprocessing) for image in images
+            ]
             self.model.train()
             names, palette = self.validation.class_names, self.validation.palette
             path = self.run.path / "samples.png"
@@ -191,7 +193,8 @@ class Trainer:
         epoch = -(-self.iteration // self.steps_per_epoch)
         last = self.iteration >= self.iterations
         if self.validation is not None and (epoch % self.validate_every == 0 or last):
-            self.matrix = evaluate(self.model, self.validation, progress=self.progress)
+            how = {"preprocessing": self.loader.preprocessing, "progress": self.progress}
+            self.matrix = evaluate(self.model, self.validation, **how)
             if self.run:
                 self.run.log([self._row(None)])
                 bar.write(f"epoch {epoch}: {self.matrix.summary()}")
@@ -223,7 +226,7 @@ class Trainer:
 
     def _restore(self, path: Path) -> None:
         state = load_checkpoint(path)
-        if state.info["model"] != self.spec.as_dict():
+        if ModelSpec.from_dict(state.info["model"]) != self.spec:
             raise ValueError(f"{path}: a checkpoint of another net, {state.info['model']['name']}")
         self.model.load_state_dict(state.model)
         self.solver.load_state_dict(state.solver)

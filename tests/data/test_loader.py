@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from minifcn.data import Compose, HorizontalFlip, Loader, RandomCrop, Shift, to_input
+from minifcn.data import RAW, Compose, HorizontalFlip, Loader, RandomCrop, Shift, to_input
 from minifcn.data.prefetch import Prefetch
 
 
@@ -181,7 +181,7 @@ def test_sizes_are_padded_to_the_largest():
 
 
 def test_the_mean_can_be_left_out():
-    x, _ = next(iter(Loader(Numbers(), 10, mean=None, workers=0)))
+    x, _ = next(iter(Loader(Numbers(), 10, preprocessing=RAW, workers=0)))
     np.testing.assert_array_equal(x[:, 0, 0, 0], np.arange(10))
 
 

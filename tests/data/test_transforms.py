@@ -5,8 +5,10 @@ import pytest
 
 from minifcn.data import (
     MEAN_BGR,
+    RAW,
     Compose,
     HorizontalFlip,
+    Preprocessing,
     RandomCrop,
     Resize,
     Scale,
@@ -42,9 +44,9 @@ def test_to_input_by_the_formula():
 
 
 def test_to_input_without_mean_and_back():
-    np.testing.assert_array_equal(to_input(IMAGE, None)[2], IMAGE[:, :, 0])
+    np.testing.assert_array_equal(to_input(IMAGE, RAW)[2], IMAGE[:, :, 0])
     np.testing.assert_array_equal(to_image(to_input(IMAGE)), IMAGE)
-    np.testing.assert_array_equal(to_image(to_input(IMAGE, None), None), IMAGE)
+    np.testing.assert_array_equal(to_image(to_input(IMAGE, RAW), RAW), IMAGE)
     assert to_image(np.full((3, 1, 1), 1e4, np.float32)).max() == 255
 
 
@@ -94,7 +96,7 @@ def test_crop_pads_what_is_smaller():
 
 
 def test_crop_with_another_ignored_value_and_without_mean():
-    image, label = RandomCrop(40, mean=None, ignore_index=7)(IMAGE, np.zeros_like(LABEL), rng())
+    image, label = RandomCrop(40, RAW, ignore_index=7)(IMAGE, np.zeros_like(LABEL), rng())
     assert (image[label == 7] == 0).all()
     assert (label == 7).sum() == 1600 - H * W
 
@@ -165,3 +167,30 @@ def test_nothing_is_written_into():
 def test_wrong_settings_are_refused(call):
     with pytest.raises(ValueError, match=r"\d"):
         call()
+
+
+def test_red_green_blue_of_variance_one():
+    rule = Preprocessing("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+    x = rule.to_input(IMAGE)
+    for c in range(3):
+        want = (IMAGE[:, :, c] / 255 - (0.485, 0.456, 0.406)[c]) / (0.229, 0.224, 0.225)[c]
+        np.testing.assert_allclose(x[c], want, atol=2e-6)
+    np.testing.assert_array_equal(rule.to_image(x), IMAGE)
+    np.testing.assert_array_equal(rule.colour, (124, 116, 104))
+    assert str(rule) == (
+        "RGB, 0 to 255, less 123.675, 116.28, 103.53, divided by 58.395, 57.12, 57.375"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"order": "GBR"}, "BGR or RGB, not 'GBR'"),
+        ({"mean": (1, 2)}, "mean is three numbers"),
+        ({"mean": (1, 2, np.nan)}, "mean is three numbers"),
+        ({"std": (1, 0, 1)}, "std is above 0"),
+    ],
+)
+def test_rules_that_cannot_be(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Preprocessing(**wrong)

@@ -1,10 +1,12 @@
 """Prediction and evaluation of whole images, against the definitions done by hand."""
 
+import json
+
 import numpy as np
 import pytest
 from small_runs import SPEC, Squares
 
-from minifcn import Tensor, manual_seed, models, no_grad, train
+from minifcn import Tensor, data, manual_seed, models, no_grad, train
 
 
 class Mixed(Squares):
@@ -48,7 +50,7 @@ def test_a_prediction_is_the_class_with_the_highest_score(size):
         best = max(range(3), key=lambda k: scores[k, row, column])
         assert labels[row, column] == best
     np.testing.assert_array_equal(
-        train.predict(net, image, mean=(0, 0, 0)),
+        train.predict(net, image, data.RAW),
         scores_of(net, image, mean=(0, 0, 0)).argmax(axis=0),
     )
 
@@ -95,3 +97,17 @@ def test_a_failing_image_leaves_the_mode_as_it_was():
     with pytest.raises(OSError, match="gone"):
         train.evaluate(net, Broken(), progress=False)
     assert net.training
+
+
+def test_a_checkpoint_keeps_the_preprocessing():
+    rule = data.Preprocessing("RGB", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
+    spec = train.ModelSpec("fcn32s-mini", ["a", "b", "c"], "aligned", preprocessing=rule)
+    values = json.loads(json.dumps(spec.as_dict()))
+    assert train.ModelSpec.from_dict(values) == spec
+    del values["preprocessing"]  # as in checkpoints from before
+    assert train.ModelSpec.from_dict(values).preprocessing == data.CAFFE
+    net = scoring_net().eval()
+    image = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+    with no_grad():
+        scores = net(Tensor((image.transpose(2, 0, 1)[None].astype(np.float32) - 127.5) / 127.5))
+    np.testing.assert_array_equal(train.predict(net, image, rule), scores.data[0].argmax(axis=0))

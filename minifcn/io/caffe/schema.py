@@ -25,17 +25,18 @@ NetStateRule: phase 1 Phase, min_level 2 int32, max_level 3 int32, stage 4 strin
 ParamSpec: name 1 string, share_mode 2 DimCheckMode, lr_mult 3 float=1, decay_mult 4 float=1
 LayerParameter: name 1 string, type 2 string, bottom 3 string*, top 4 string*,
     loss_weight 5 float*, param 6 ParamSpec*, blobs 7 BlobProto*, include 8 NetStateRule*,
-    exclude 9 NetStateRule*, phase 10 Phase, propagate_down 11 bool*, transform_param 100 TransformationParameter,
-    loss_param 101 LossParameter, accuracy_param 102 AccuracyParameter,
-    concat_param 104 ConcatParameter, convolution_param 106 ConvolutionParameter,
-    data_param 107 DataParameter, dropout_param 108 DropoutParameter,
-    dummy_data_param 109 DummyDataParameter, eltwise_param 110 EltwiseParameter,
-    hdf5_data_param 112 HDF5DataParameter, image_data_param 115 ImageDataParameter,
-    inner_product_param 117 InnerProductParameter, lrn_param 118 LRNParameter,
-    memory_data_param 119 MemoryDataParameter, pooling_param 121 PoolingParameter,
-    power_param 122 PowerParameter, relu_param 123 ReLUParameter,
-    sigmoid_param 124 EngineParameter, softmax_param 125 SoftmaxParameter,
-    tanh_param 127 EngineParameter, python_param 130 PythonParameter, flatten_param 135 FlattenParameter,
+    exclude 9 NetStateRule*, phase 10 Phase, propagate_down 11 bool*,
+    transform_param 100 TransformationParameter, loss_param 101 LossParameter,
+    accuracy_param 102 AccuracyParameter, concat_param 104 ConcatParameter,
+    convolution_param 106 ConvolutionParameter, data_param 107 DataParameter,
+    dropout_param 108 DropoutParameter, dummy_data_param 109 DummyDataParameter,
+    eltwise_param 110 EltwiseParameter, hdf5_data_param 112 HDF5DataParameter,
+    image_data_param 115 ImageDataParameter, inner_product_param 117 InnerProductParameter,
+    lrn_param 118 LRNParameter, memory_data_param 119 MemoryDataParameter,
+    pooling_param 121 PoolingParameter, power_param 122 PowerParameter,
+    relu_param 123 ReLUParameter, sigmoid_param 124 EngineParameter,
+    softmax_param 125 SoftmaxParameter, tanh_param 127 EngineParameter,
+    python_param 130 PythonParameter, flatten_param 135 FlattenParameter,
     scale_param 142 ScaleParameter, input_param 143 InputParameter, crop_param 144 CropParameter
 V1LayerParameter: bottom 2 string*, top 3 string*, name 4 string, type 5 LayerType,
     blobs 6 BlobProto*, blobs_lr 7 float*, weight_decay 8 float*, concat_param 9 ConcatParameter,
@@ -73,8 +74,9 @@ HDF5DataParameter: source 1 string, batch_size 2 uint32, shuffle 3 bool
 ImageDataParameter: source 1 string, scale 2 float=1, mean_file 3 string, batch_size 4 uint32=1,
     crop_size 5 uint32, mirror 6 bool, rand_skip 7 uint32, shuffle 8 bool, new_height 9 uint32,
     new_width 10 uint32, is_color 11 bool=true, root_folder 12 string
-InnerProductParameter: num_output 1 uint32, bias_term 2 bool=true, weight_filler 3 FillerParameter,
-    bias_filler 4 FillerParameter, axis 5 int32=1, transpose 6 bool
+InnerProductParameter: num_output 1 uint32, bias_term 2 bool=true,
+    weight_filler 3 FillerParameter, bias_filler 4 FillerParameter, axis 5 int32=1,
+    transpose 6 bool
 InputParameter: shape 1 BlobShape*
 LRNParameter: local_size 1 uint32=5, alpha 2 float=1, beta 3 float=0.75, norm_region 4 NormRegion,
     k 5 float=1, engine 6 Engine
