@@ -3,7 +3,8 @@
   minifcn evaluate runs/train --data camvid --split val
 
 Prints the IU of every class and the paper's four measures, from one confusion matrix over all
-pixels that are not ignored. RUN is a run's folder (its best checkpoint) or a checkpoint file.
+pixels that are not ignored. FILE is a run's folder (its best checkpoint), a checkpoint file, or,
+with --model, weights from elsewhere.
 """
 
 from . import options
@@ -14,7 +15,8 @@ NAME = "evaluate"
 def add_arguments(parser) -> None:
     """The options."""
     add = parser.add_argument
-    add("checkpoint", metavar="RUN", help="a run's folder, or a checkpoint file")
+    add("weights", metavar="FILE", help=options.WEIGHTS)
+    options.add_model(add)
     add("--data", metavar="DIR", required=True, help="the data set's folder")
     add("--kind", choices=("auto", "scenes", "voc", "camvid", "folder"), default="auto")
     add("--split", default="val", help="default: val")
@@ -26,12 +28,12 @@ def run(arguments) -> int:
     """Load, evaluate, print."""
     from .. import data, io, train
 
-    model, spec = train.load_model(arguments.checkpoint)
+    model, spec = train.load_model(arguments.weights, arguments.model)
     extra = {"class_names": spec.class_names} if arguments.kind == "folder" else {}
     dataset = data.open_dataset(arguments.data, arguments.split, arguments.kind, **extra)
     if dataset.num_classes != len(spec.class_names):
         raise ValueError(
-            f"{arguments.checkpoint}: a net of {len(spec.class_names)} classes; "
+            f"{arguments.weights}: a net of {len(spec.class_names)} classes; "
             f"{arguments.data} has {dataset.num_classes}"
         )
     how = {"limit": arguments.limit, "preprocessing": spec.preprocessing}

@@ -8,6 +8,8 @@ pip install 'minifcn[onnx]'. Where onnxruntime is installed too, it runs the fil
 output is compared with ours.
 """
 
+from . import options
+
 NAME = "export"
 TOLERANCE = 1e-4  # of the largest number in the output
 SIZE = {"H": 60, "W": 75}  # of the image that both run, where any will do
@@ -16,7 +18,8 @@ SIZE = {"H": 60, "W": 75}  # of the image that both run, where any will do
 def add_arguments(parser) -> None:
     """The options."""
     add = parser.add_argument
-    add("checkpoint", metavar="RUN", help="a run's folder, or a checkpoint file")
+    add("weights", metavar="FILE", help=options.WEIGHTS)
+    options.add_model(add)
     add("--onnx", metavar="FILE", required=True, help="the file to write")
 
 
@@ -25,15 +28,14 @@ def run(arguments) -> int:
     import json
     import os
 
-    from .. import data, train
+    from .. import train
     from ..io.onnx_export import export_onnx, interface
 
-    model, spec = train.load_model(arguments.checkpoint)
-    mean = ", ".join(map(str, data.MEAN_BGR))
+    model, spec = train.load_model(arguments.weights, arguments.model)
     metadata = {
         "model": spec.name,
         "class_names": json.dumps(spec.class_names),
-        "preprocessing": f"BGR, 0 to 255, minus mean {mean}",
+        "preprocessing": str(spec.preprocessing),
     }
     export_onnx(arguments.onnx, model, metadata=metadata)
     inputs, outputs = interface(model)

@@ -35,8 +35,11 @@ def model_name(text: str) -> str:
 
 
 def any_model_name(text: str) -> str:
-    """A name that ``models.build`` knows."""
+    """A name that ``models.build`` knows, or a Caffe definition."""
     from .. import models
+
+    if text.endswith(".prototxt"):
+        return text
 
     if text not in [*models.names(), *models.classifiers(), *models.compositions()]:
         try:
@@ -59,11 +62,25 @@ def add_net(add) -> None:
 
 def build_net(arguments):
     """That network, without values."""
-    from .. import models, nn
+    from .. import io, models, nn
+
+    if arguments.model.endswith(".prototxt"):
+        with nn.init.without_values():
+            return io.load_definition(arguments.model).net
 
     settings = {"padding": arguments.padding, "width": arguments.width}
     with nn.init.without_values():
         return models.build(arguments.model, arguments.classes, **settings)
+
+
+WEIGHTS = "a run's folder, a checkpoint, or weights of Caffe, PyTorch or Keras"
+
+
+def add_model(add) -> None:
+    """The option that says to which net weights belong."""
+    add("--model", type=any_model_name, metavar="NAME",
+        help="the net, or a Caffe definition (.prototxt); not needed where the weights' file "
+        "says it")  # fmt: skip
 
 
 def positive(text: str) -> int:

@@ -2,6 +2,7 @@
 
   minifcn segment photo.jpg --weights runs/train
   minifcn segment *.jpg --weights best.safetensors --out labels
+  minifcn segment photo.jpg --weights fcn8s.caffemodel --model deploy.prototxt
 
 For every IMAGE, of any size, two files go to the output folder: NAME.labels.png, the label map as
 a palette PNG, and NAME.overlay.png, its colours over the photograph.
@@ -9,6 +10,7 @@ a palette PNG, and NAME.overlay.png, its colours over the photograph.
 
 from pathlib import Path
 
+from . import options
 from .options import UsageError
 
 NAME = "segment"
@@ -18,7 +20,8 @@ def add_arguments(parser) -> None:
     """The options."""
     add = parser.add_argument
     add("images", metavar="IMAGE", nargs="+", help="photographs")
-    add("--weights", metavar="RUN", required=True, help="a run's folder, or a checkpoint file")
+    add("--weights", metavar="FILE", required=True, help=options.WEIGHTS)
+    options.add_model(add)
     add("--out", metavar="DIR", default=".", help="output folder (default: the current one)")
     add("--alpha", type=float, default=0.5, metavar="A", help="strength of the overlay's colours")
 
@@ -37,7 +40,9 @@ def run(arguments) -> int:
             raise UsageError(f"{other} and {path}: both would be written to {Path(path).stem}.*")
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
-    model, spec = train.load_model(arguments.weights)
+    model, spec = train.load_model(arguments.weights, arguments.model)
+    if model.outputs or (model.input_shape and None not in model.input_shape):
+        raise UsageError(f"{spec.name} does not score the pixels of a photograph once")
     palette = data.voc_colormap()
     if spec.palette:
         palette[: len(spec.palette)] = spec.palette

@@ -1,7 +1,7 @@
 """Train a network on a data set.
 
   minifcn train --data camvid --model fcn4s-squeezenet --init squeezenet_v1.0.safetensors
-  minifcn train --data VOCdevkit/VOC2011 --recipe voc-fcn32s --init vgg16.safetensors
+  minifcn train --data VOCdevkit/VOC2011 --recipe voc-fcn32s --init VGG_ILSVRC_16_layers.caffemodel
   minifcn train --data photos --kind folder --classes sky,road,car --epochs 20
   minifcn train --resume runs/train
 
@@ -66,7 +66,8 @@ def add_arguments(parser) -> None:
     add("--width", type=options.above_zero, metavar="F",
         help="factor on the trunk's channels (default: 1)")  # fmt: skip
     add("--upsampling", choices=("fixed", "learned", "all-learned"), help="default: fixed")
-    add("--init", metavar="FILE", help="weights to start from, by the names of the layers")
+    add("--init", metavar="FILE", help="weights to start from, by the names of the layers: "
+        "safetensors, .caffemodel, .pth or Keras's .h5")  # fmt: skip
     add("--epochs", type=options.positive, metavar="N", help="default: 30")
     add("--iterations", type=options.positive, metavar="N", help="solver steps, instead of epochs")
     add("--batch-size", type=options.positive, metavar="N", help="default: 4")
@@ -88,7 +89,7 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> int:
     """Gather the settings, open the data, train."""
-    from .. import rng, train
+    from .. import data, io, rng, train
 
     config, folder = _settings(arguments)
     dataset, validation = _open_data(config)
@@ -96,8 +97,13 @@ def run(arguments) -> int:
     palette = dataset.palette[: dataset.num_classes].tolist()
     how = (config[key] for key in ("padding", "width", "upsampling"))
     spec = train.ModelSpec(config["model"], dataset.class_names, *how, palette)
-    model = _build(spec, config["init"])
-    loader = _loader(config, dataset)
+    weights = None
+    if config["init"] and not arguments.resume:
+        weights = io.load_weights(config["init"])
+        config["preprocessing"] = weights.preprocessing
+    spec.preprocessing = data.Preprocessing(**(config.get("preprocessing") or {}))
+    model = _build(spec, config["init"], weights)
+    loader = _loader(config, dataset, spec.preprocessing)
     steps = -(-len(loader) // config["accumulate"])
     trainer = train.Trainer(
         model,
@@ -150,15 +156,14 @@ def _open_data(config: dict):
     return opened[0], opened[1] if len(opened) > 1 else None
 
 
-def _build(spec, init: str | None):
-    """The net, with the weights of a file where one is given. Raises ValueError where the file has
-    none for it."""
-    from .. import io, models
+def _build(spec, init: str | None, weights):
+    """The net, with the weights of the file ``init`` where there are some. Raises ValueError where
+    none is for it."""
+    from .. import models
 
     model = spec.build()
-    if init:
-        weights, _ = io.load_tensors(init)
-        report = models.copy_weights(model, weights)
+    if weights:
+        report = models.copy_weights(model, weights.arrays)
         print(f"{init}: {report}")
         if not report.copied and not report.reshaped:
             raise ValueError(f"{init}: no array has the name of a layer of {spec.name}")
@@ -180,10 +185,11 @@ def _solver(config: dict, model):
     return train.Adam(model, config["lr"], weight_decay=config["weight_decay"])
 
 
-def _loader(config: dict, dataset):
+def _loader(config: dict, dataset, preprocessing):
     from .. import data
 
-    transforms = [data.RandomCrop(tuple(config["crop"]))] if config["crop"] else []
+    size = config["crop"]
+    transforms = [data.RandomCrop(tuple(size), preprocessing)] if size else []
     transforms += [data.HorizontalFlip()] if config["flip"] else []
     return data.Loader(
         dataset,
@@ -191,6 +197,7 @@ def _loader(config: dict, dataset):
         shuffle=True,
         seed=config["seed"],
         transform=data.Compose(*transforms) if transforms else None,
+        preprocessing=preprocessing,
     )
 
 

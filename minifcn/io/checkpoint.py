@@ -62,18 +62,29 @@ def load_checkpoint(path: str | os.PathLike) -> CheckpointState:
     or that holds plain weights without the state of a run.
     """
     tensors, metadata = load_tensors(path, widen=False)
-    try:
-        info = json.loads(metadata[KEY])
-    except KeyError:
+    info = info_of(metadata, path)
+    if info is None:
         raise WeightsError(
             f"{os.fspath(path)}: holds weights but not the state of a training run; "
-            "read it with load_tensors"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise WeightsError(f"{os.fspath(path)}: damaged checkpoint state: {error}") from error
+            "read it with load_weights"
+        )
     solver = {n.removeprefix(PREFIX): a for n, a in tensors.items() if n.startswith(PREFIX)}
     model = {n: a for n, a in tensors.items() if not n.startswith(PREFIX)}
     return CheckpointState(model, solver, info)
+
+
+def info_of(metadata: Mapping[str, str], path: str | os.PathLike) -> dict[str, Any] | None:
+    """The ``info`` in a file's metadata; None where it is no checkpoint. Raises WeightsError,
+    naming ``path``, where it is damaged."""
+    if KEY not in metadata:
+        return None
+    try:
+        info = json.loads(metadata[KEY])
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise WeightsError(f"{os.fspath(path)}: damaged checkpoint state: {error}") from error
+    if not isinstance(info, dict) or not isinstance(info.get("model", {}), dict):
+        raise WeightsError(f"{os.fspath(path)}: damaged checkpoint state: no table of names")
+    return info
 
 
 def _plain(value: Any, where: str) -> Any:

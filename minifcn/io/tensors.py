@@ -13,6 +13,7 @@ import numpy as np
 
 from .atomic import atomic_write
 from .kinds import WeightsError, describe
+from .mapped import map_file
 
 # bfloat16 is the upper half of a float32 and is read as such; NumPy has no type of its own for it.
 DTYPES = {
@@ -64,34 +65,35 @@ def save_tensors(
 
 
 def load_tensors(
-    path: str | os.PathLike, *, widen: bool = True
+    path: str | os.PathLike, *, widen: bool = True, mapped: bool = False
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read a safetensors file: ``(tensors, metadata)``, in the order in which they are stored.
 
     bfloat16 comes as float32, exactly; float16 too unless ``widen`` is false. The arrays are
-    new and writable. The header is checked by the safetensors library before any array is made.
+    new, or, if ``mapped``, parts of the mapped file: then nothing is read before it is used. They
+    are writable; what is written stays in memory. The header is checked by the safetensors library
+    before any array is made.
 
     Raises WeightsError, naming ``path``, for a file that is missing, of another kind, cut short,
     with a header that contradicts itself, or with numbers of a type that is not supported.
     """
     path = os.fspath(path)
     _check(path)
-    tensors = {}
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-        metadata = header.pop("__metadata__", None) or {}
-        for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-            if entry["dtype"] not in DTYPES:
-                raise WeightsError(
-                    f"{path}: {name} is stored as {entry['dtype']}; supported are "
-                    f"{', '.join(DTYPES)}"
-                )
-            array = np.empty(entry["shape"], DTYPES[entry["dtype"]])
-            file.seek(8 + length + entry["data_offsets"][0])
-            if file.readinto(array.reshape(-1).view(np.uint8)) != array.nbytes:
-                raise WeightsError(f"{path}: the file ends inside {name}")
-            tensors[name] = _native(array, entry["dtype"], widen)
+    tensors, buffer = {}, map_file(path)
+    length = int.from_bytes(buffer[:8], "little")
+    header = json.loads(buffer[8 : 8 + length])
+    metadata = header.pop("__metadata__", None) or {}
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        if entry["dtype"] not in DTYPES:
+            raise WeightsError(
+                f"{path}: {name} is stored as {entry['dtype']}; supported are {', '.join(DTYPES)}"
+            )
+        first, last = (8 + length + offset for offset in entry["data_offsets"])
+        dtype = np.dtype(DTYPES[entry["dtype"]])
+        array = np.frombuffer(buffer, dtype, (last - first) // dtype.itemsize, first)
+        array = _native(array.reshape(entry["shape"]), entry["dtype"], widen)
+        shares = mapped or entry["dtype"] == "BF16"
+        tensors[name] = array if shares else np.array(array)
     return tensors, metadata
 
 

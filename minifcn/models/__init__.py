@@ -8,14 +8,25 @@ fcn = convolutionalize(classifier)
 import difflib
 
 from .. import backends, nn
-from .alexnet import alexnet, alexnet_trunk
+from .alexnet import (
+    alexnet,
+    alexnet_torchvision,
+    alexnet_torchvision_trunk,
+    alexnet_trunk,
+)
 from .composed import ALIASES, COMPOSITIONS
 from .convolutionalize import convolutionalize
 from .fcn import UPSAMPLING, add_head, bilinear_fit
-from .googlenet import add_auxiliary_heads, googlenet, googlenet_trunk
+from .googlenet import (
+    add_auxiliary_heads,
+    googlenet,
+    googlenet_torchvision,
+    googlenet_torchvision_trunk,
+    googlenet_trunk,
+)
 from .lenet import lenet
 from .mini import mini_trunk
-from .squeezenet import squeezenet, squeezenet1_1, squeezenet_trunk
+from .squeezenet import squeezenet, squeezenet1_1, squeezenet_torchvision, squeezenet_trunk
 from .surgery import CopyReport, add_depth, copy_weights, expand_score, zero_weights
 from .trunk import Trunk
 from .vgg import vgg16, vgg16_trunk
@@ -50,6 +61,8 @@ _FCNS = {
     "fcn32s-googlenet": (googlenet_trunk, 0, False),
     "fcn16s-googlenet": (googlenet_trunk, 1, False),
     "fcn8s-googlenet": (googlenet_trunk, 2, False),
+    "fcn32s-alexnet-torchvision": (alexnet_torchvision_trunk, 0, False),
+    "fcn32s-googlenet-torchvision": (googlenet_torchvision_trunk, 0, False),
     "fcn32s-mini": (mini_trunk, 0, False),
     "fcn16s-mini": (mini_trunk, 1, False),
     "fcn8s-mini": (mini_trunk, 2, False),
@@ -65,6 +78,9 @@ _CLASSIFIERS = {  # name -> what makes it, as it was published
     "googlenet": googlenet,
     "squeezenet": squeezenet,
     "squeezenet1.1": squeezenet1_1,
+    "alexnet-torchvision": alexnet_torchvision,
+    "googlenet-torchvision": googlenet_torchvision,
+    "squeezenet-torchvision": squeezenet_torchvision,
 }
 
 

@@ -10,7 +10,6 @@ from .. import nn
 from .convolutionalize import convolutionalize
 from .trunk import Trunk, add_conv_relu, scaled
 
-INPUT = (3, 227, 227)
 FIRES = {  # channels squeezed to, channels of each expansion
     2: (16, 64),
     3: (16, 64),
@@ -29,6 +28,11 @@ def squeezenet(num_classes: int = 1000, width: float = 1.0) -> nn.Net:
     conv10 is padded by 1, as it was published: a border of nothing but biases is averaged, too.
     """
     return _classifier(num_classes, width, 96, 7, pools=(4, 8), padding=1)
+
+
+def squeezenet_torchvision(num_classes: int = 1000, width: float = 1.0) -> nn.Net:
+    """Version 1.0 as torchvision has it: images (N, 3, 224, 224), and conv10 is not padded."""
+    return _classifier(num_classes, width, 96, 7, pools=(4, 8), padding=0, size=224)
 
 
 def squeezenet1_1(num_classes: int = 1000, width: float = 1.0) -> nn.Net:
@@ -52,10 +56,16 @@ def squeezenet_trunk(padding: str, width: float = 1.0) -> Trunk:
 
 
 def _classifier(
-    num_classes: int, width: float, first: int, kernel: int, pools: tuple[int, int], padding: int
+    num_classes: int,
+    width: float,
+    first: int,
+    kernel: int,
+    pools: tuple[int, int],
+    padding: int,
+    size: int = 227,
 ) -> nn.Net:
-    """pools: the fire modules that a pool follows; padding: of conv10."""
-    net, channels = nn.Net(INPUT), scaled(first, width)
+    """pools: the fire modules that a pool follows; padding: of conv10; size: of the images."""
+    net, channels = nn.Net((3, size, size)), scaled(first, width)
     add_conv_relu(net, "conv1", "relu_conv1", 3, channels, kernel, 2)
     net.add("pool1", nn.MaxPool2d(3, 2, ceil_mode=True))
     for number, (squeeze, expand) in FIRES.items():

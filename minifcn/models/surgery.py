@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from tqdm import tqdm
 
 from ..nn import Module
 
@@ -49,7 +50,11 @@ def copy_weights(model: Module, state: dict[str, np.ndarray]) -> CopyReport:
     FCN-32s, and 8s from 16s.
     """
     report, own = CopyReport(), dict(model.named_parameters())
+    size = sum(array.nbytes for array in state.values())
+    bar = tqdm(total=size, desc="weights", unit="B", unit_scale=True, delay=2, leave=False,
+               disable=None)  # fmt: skip
     for name, array in state.items():
+        bar.update(array.nbytes)
         if name not in own:
             report.unused.append(name)
             continue
@@ -60,6 +65,7 @@ def copy_weights(model: Module, state: dict[str, np.ndarray]) -> CopyReport:
         fits = array.shape == parameter.shape
         (report.copied if fits else report.reshaped).append(name)
         parameter.data = np.array(array, dtype=parameter.dtype).reshape(parameter.shape)
+    bar.close()
     report.kept = [name for name in own if name not in state]
     report.zero = zero_weights(model)
     return report

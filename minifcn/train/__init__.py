@@ -1,8 +1,10 @@
 """Training: solvers, schedules, the loop, evaluation, and the folder of a run."""
 
+from .classify import class_heat, class_probabilities
 from .evaluate import evaluate, predict
+from .pretrained import load_model
 from .recipes import RECIPES
-from .run import ModelSpec, find_checkpoint, load_model
+from .run import ModelSpec, find_checkpoint
 from .schedules import SCHEDULES, fixed, poly, step, warmup
 from .scores import label_maps, pixel_loss
 from .solver import Adam, Solver
@@ -16,6 +18,8 @@ __all__ = [
     "Solver",
     "Trainer",
     "TrainingError",
+    "class_heat",
+    "class_probabilities",
     "evaluate",
     "find_checkpoint",
     "fixed",

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..data import CAFFE, Preprocessing
-from ..io import WeightsError, atomic_write, load_checkpoint, write_json
+from ..io import atomic_write, write_json
 from ..models import build
 from ..nn import Net
 
@@ -64,23 +64,6 @@ class ModelSpec:
         """The way back. Raises TypeError for unknown keys and ValueError for wrong values."""
         preprocessing = Preprocessing(**values.get("preprocessing", {}))
         return cls(**{**values, "preprocessing": preprocessing})
-
-
-def load_model(path: str | os.PathLike) -> tuple[Net, ModelSpec]:
-    """The net of a checkpoint, with its weights, in evaluation mode; and what its classes are.
-
-    path: a checkpoint, or the folder of a run (its best, else its last checkpoint). Raises
-    WeightsError, naming the file, where it is none.
-    """
-    path = find_checkpoint(path)
-    state = load_checkpoint(path)
-    try:
-        spec = ModelSpec.from_dict(state.info["model"])
-        model = spec.build()
-        model.load_state_dict(state.model)
-    except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{path}: holds no net that can be built here: {error}") from error
-    return model.eval(), spec
 
 
 def find_checkpoint(path: str | os.PathLike, prefer: str = "best") -> Path:

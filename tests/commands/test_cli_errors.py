@@ -186,7 +186,7 @@ def test_weights_that_fit_nowhere(error, scenes, tmp_path):
     assert "no array has the name of a layer of fcn4s-squeezenet" in text
     code, text = error("evaluate", path, "--data", scenes)
     assert code == 1
-    assert "holds weights but not the state of a training run" in text
+    assert "which net are these weights for? Say so with --model" in text
 
 
 def test_a_net_of_other_classes(error, voc, tmp_path, scenes):

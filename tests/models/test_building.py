@@ -18,6 +18,8 @@ NAMES = [
     "fcn32s-googlenet",
     "fcn16s-googlenet",
     "fcn8s-googlenet",
+    "fcn32s-alexnet-torchvision",
+    "fcn32s-googlenet-torchvision",
     "fcn32s-mini",
     "fcn16s-mini",
     "fcn8s-mini",
@@ -80,7 +82,7 @@ def test_names_and_policies_of_the_parameters(name):
     for layer, parameter in net.named_parameters():
         bias = layer.endswith(".bias")
         wanted = (2, 0) if bias else (slow.get(layer, 1), 1)
-        if "alexnet" in name and not layer.startswith("score"):
+        if name.endswith("alexnet") and not layer.startswith("score"):
             wanted = (1, 1)  # voc-fcn-alexnet/net.py says nothing of its first layers
         assert (parameter.rate, parameter.decay) == wanted, layer
         if layer.startswith("score") or bias:

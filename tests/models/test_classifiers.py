@@ -14,6 +14,9 @@ PARAMETERS = {  # weights and biases of the published files
     "googlenet": 6_998_552,
     "squeezenet": 1_248_424,
     "squeezenet1.1": 1_235_496,
+    "alexnet-torchvision": 61_100_840,
+    "googlenet-torchvision": 6_624_904 - 7_280,  # one number a channel fewer: see io.torchvision
+    "squeezenet-torchvision": 1_248_424,
 }
 CONVOLUTIONS = {
     "lenet": 2,
@@ -22,6 +25,9 @@ CONVOLUTIONS = {
     "googlenet": 57,
     "squeezenet": 26,
     "squeezenet1.1": 26,
+    "alexnet-torchvision": 5,
+    "googlenet-torchvision": 57,
+    "squeezenet-torchvision": 26,
 }
 
 
