@@ -63,6 +63,8 @@ def load_caffemodel(path: str | os.PathLike) -> dict[str, np.ndarray]:
                 if name in arrays:
                     raise WeightsError(f"{path}: two layers are called {layer.name!r}")
                 arrays[name] = _plain(array, name, kind_of(layer))
+    if not arrays:
+        raise WeightsError(f"{path}: a Caffe model in which no layer has weights")
     return arrays
 
 
