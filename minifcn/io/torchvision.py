@@ -66,8 +66,8 @@ def _squeezenet(fires: tuple[int, ...]) -> dict[str, str]:
 # less the mean, divided by std
 IMAGENET = {
     "order": "RGB",
-    "mean": [255 * mean for mean in (0.485, 0.456, 0.406)],
-    "std": [255 * std for std in (0.229, 0.224, 0.225)],
+    "mean": [123.675, 116.28, 103.53],  # 255 times 0.485, 0.456, 0.406
+    "std": [58.395, 57.12, 57.375],  # 255 times 0.229, 0.224, 0.225
 }
 CENTRED = {"order": "RGB", "mean": [127.5] * 3, "std": [127.5] * 3}
 NETS = {
