@@ -148,7 +148,7 @@ def _plan(
     sizes = [OH, OW, OW]  # rows, pixels of a row, pixels of the last row
     steps = [[strides[i] for i in (0, 2, 3)] for strides in (x_strides, y_strides)]
     wide = last[1] - first[1]  # input pixels that a row sees
-    flat = KH == KW == 1 and not padded and origin == (0, 0) and step == (1, 1)
+    flat = KH == KW == 1 and (H, W) == (OH, OW) and origin == (0, 0) and step == (1, 1)
     if flat and _is_run(x_shape, x_strides) and _is_run(y_shape, y_strides):
         pixels, N = N * OH * OW, 1
         few = min(-(-TASKS // (2 * G * panels)), pixels // FEW)

@@ -1,5 +1,7 @@
 """Convolution, its two gradients, and the columns that the reference makes of it."""
 
+import itertools
+
 import numpy as np
 import pytest
 from geometries import LARGE, array, check_adjoint, check_close, convolutions, inner
@@ -43,6 +45,43 @@ def test_exact_stride_padding_dilation(backend, dtype):
     assert np.array_equal(gx, [[[[0, 10 * 3 + 5, 0, 10 * 5 + 7, 0]]]])
     gw = backend.conv2d_grad_weight(gy, x, (1, 2), *window)
     assert np.array_equal(gw, [[[[5 * 2 + 7 * 4, 3 * 2 + 5 * 4]]]])
+
+
+def test_exact_gradient_of_which_a_phase_has_one_tap(backend, dtype):
+    """Stride 2, kernel 1x2, one pixel of padding: y[o] = x[2o-1] + 10 x[2o], and the last is
+    beyond. Even pixels see one tap of all columns but the last."""
+    gy = np.array([[[[1, 2, 3], [4, 5, 6]]]], dtype)
+    w = np.array([[[[1, 10]]]], dtype)
+    gx = backend.conv2d_grad_input(gy, w, (2, 4), (1, 2), (0, 1), (1, 1), 1)
+    assert np.array_equal(gx, [[[[10, 2, 20, 3], [40, 5, 50, 6]]]])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("K", [1, 2, 3, 4])
+def test_all_small_windows_agree_with_the_reference(axis, K, dtype):
+    """Along one axis: every stride, padding and dilation up to 3, maps of 1 to 7 pixels."""
+    rng = np.random.default_rng(K)
+
+    def pair(along, across):
+        return (along, across) if axis == 0 else (across, along)
+
+    w = array(rng, (2, 2, *pair(K, 1)), dtype)
+    for length, S, P, D in itertools.product(range(1, 8), range(1, 4), range(3), range(1, 4)):
+        out = (length + 2 * P - D * (K - 1) - 1) // S + 1
+        if out < 1:
+            continue
+        window = pair(S, 1), pair(P, 0), pair(D, 1), 1
+        x = array(rng, (2, 2, *pair(length, 3)), dtype)
+        gy = array(rng, (2, 2, *pair(out, 3)), dtype)
+        size = x.shape[2:]
+        for name, arguments in (
+            ("conv2d", (x, w, None, *window)),
+            ("conv2d_grad_input", (gy, w, size, *window)),
+            ("conv2d_grad_weight", (gy, x, w.shape[2:], *window)),
+        ):
+            found, wanted = (getattr(k, name)(*arguments) for k in (cpu, reference))
+            tolerance = 1e-5 if dtype == np.float32 else 1e-13
+            check_close(found, wanted, tolerance, name, length, S, P, D)
 
 
 def test_exact_groups_and_batch(backend, dtype):
