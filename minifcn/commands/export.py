@@ -1,11 +1,11 @@
-"""Write a trained network as an ONNX file, which other engines read.
+"""Write a network as an ONNX file, which other engines read.
 
   minifcn export runs/train --onnx net.onnx
+  minifcn export squeezenet1_1.pth --onnx squeezenet.onnx
 
-RUN is a run's folder (its best checkpoint) or a checkpoint file. The file takes images of any size
-and says in its metadata what the classes are and how images are prepared. Needs the onnx package:
-pip install 'minifcn[onnx]'. Where onnxruntime is installed too, it runs the file once, and its
-output is compared with ours.
+The file takes images of any size, of a classifier those of its own, and says in its metadata what
+the classes are and how images are prepared. Needs the onnx package: pip install 'minifcn[onnx]'.
+Where onnxruntime is installed too, it runs the file once, and its output is compared with ours.
 """
 
 from . import options

@@ -62,7 +62,7 @@ class Preprocessing:
         return np.rint(mean).astype(np.uint8)
 
     def __str__(self) -> str:
-        mean, std = (", ".join(f"{n:.7g}" for n in numbers) for numbers in (self.mean, self.std))
+        mean, std = (", ".join(f"{n:.9g}" for n in numbers) for numbers in (self.mean, self.std))
         divided = "" if self.std == (1, 1, 1) else f", divided by {std}"
         return f"{self.order}, 0 to 255, less {mean}{divided}"
 

@@ -1,7 +1,6 @@
 """Caffe's files, without Caffe: weights (.caffemodel) and definitions (.prototxt).
 
 schema.py      the messages of both, for the protobuf library
-wire.py        the wire format, to leave large arrays in the file
 weights.py     .caffemodel to arrays and back
 definition.py  .prototxt to a list of layers
 layers.py      a layer of theirs as one of ours

@@ -13,8 +13,8 @@ import numpy as np
 from ..atomic import atomic_write
 from ..kinds import WeightsError
 from ..mapped import map_file
+from ..wire import Reader, WireError, encode
 from .schema import V1_TYPES, message_class
-from .wire import Reader, WireError, encode
 
 BLOB = {5: "data", 6: "diff", 8: "double", 9: "double diff"}
 LAYERS = {"layers": (2, {6: BLOB}), "layer": (100, {7: BLOB})}  # V1's and today's
@@ -103,10 +103,10 @@ def save_caffemodel(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -
 
 def kind_of(layer) -> str:
     """A layer's type by its later name: "Convolution" for V1's number 4."""
-    if isinstance(layer.type, str):
-        return layer.type
-    field = layer.DESCRIPTOR.fields_by_name["type"]
-    found = field.enum_type.values_by_number.get(layer.type)
+    numbered = layer.DESCRIPTOR.fields_by_name["type"].enum_type
+    if numbered is None:
+        return str(layer.type)
+    found = numbered.values_by_number.get(layer.type)
     name = found.name if found else str(layer.type)
     return V1_TYPES.get(name, name)
 

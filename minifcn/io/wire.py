@@ -7,9 +7,9 @@ A message is a row of fields, each a key (number * 8 + wire type, a varint) and 
     type 2  a varint n and n bytes: a text, a packed array, another message
     type 5  four bytes
 
-The protobuf library parses a .caffemodel only as a whole and copies it on the way. ``cut`` takes
-the arrays of numbers out of a mapped file, which leaves a message of a few kilobytes for the
-library, and says where in the file they are.
+The protobuf library parses a file only as a whole and copies it on the way. ``cut`` takes the
+arrays of numbers out of a mapped one, which leaves a message of a few kilobytes for the library,
+and says where in the file they are.
 """
 
 from collections.abc import Iterator
