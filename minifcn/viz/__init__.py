@@ -4,7 +4,7 @@ colormap.py    label maps as colours, alone or over the photograph
 samples.py     photographs, truths and predictions side by side, with a legend
 curves.py      what a training log tells
 roofline.py    what a machine can do, and how near to it kernels come
-heatmap.py     where in a photograph something is found
+heat.py        where in a photograph something is found
 fields.py      what a pixel of a network's output sees, over a picture
 graph.py       a graph of functions as SVG or DOT text
 picture.py     picture files, written whole
@@ -19,7 +19,7 @@ _HOMES = {
     "draw_curves": "curves",
     "read_log": "curves",
     "draw_fields": "fields",
-    "heatmap": "heatmap",
+    "heatmap": "heat",
     "Edge": "graph",
     "Node": "graph",
     "draw_graph": "graph",

@@ -1,5 +1,7 @@
 """Every layer is its function with its settings; initial weights; dropout's two modes."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -241,3 +243,37 @@ def test_a_net_with_several_outputs():
     net.outputs = "b", "c"
     with pytest.raises(KeyError, match="no layer 'c'; there are: a, relu, b"):
         net(x)
+
+
+def test_channel_scale_power_and_softmax_by_hand():
+    scale = nn.ChannelScale(2, 3.0, bias=True)
+    np.testing.assert_array_equal(scale.weight.data, [3, 3])
+    scale.weight.data, scale.bias.data = np.array([2.0, -1.0]), np.array([0.0, 10.0])
+    x = np.arange(6.0).reshape(1, 2, 1, 3)
+    np.testing.assert_array_equal(scale(mf.Tensor(x)).data, [[[[0, 2, 4]], [[7, 6, 5]]]])
+    vectors = np.array([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(scale(mf.Tensor(vectors)).data, [[2, 8], [6, 6]])
+    assert nn.ChannelScale(2).bias is None
+    np.testing.assert_array_equal(nn.Power(2, 0.5, 1)(mf.Tensor(x)).data, (1 + x / 2) ** 2)
+    same = mf.Tensor(x)
+    assert nn.Power()(same) is same
+    shares = nn.Softmax()(mf.Tensor(x)).data
+    np.testing.assert_allclose(shares[0, :, 0], np.array([[1] * 3, [np.e**3] * 3]) / (1 + np.e**3))
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 2, 5), (3, 4)])
+@pytest.mark.parametrize(
+    "layer", [nn.ChannelScale(4, 0.7, bias=True), nn.Power(3, 0.5, 1.5), nn.Softmax()]
+)
+def test_gradients_of_channel_scale_power_and_softmax(layer, shape):
+    layer = copy.deepcopy(layer).to(np.float64)
+    rng = np.random.default_rng(0)
+    x = mf.Tensor(rng.standard_normal(shape), requires_grad=True)
+    mf.autograd.gradcheck(lambda *inputs: layer(inputs[0]), [x, *layer.parameters()])
+
+
+def test_a_linear_layer_without_bias():
+    layer = nn.Linear(3, 2, bias=False)
+    assert layer.bias is None
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(layer(mf.Tensor(x)).data, x @ layer.weight.data.T)
