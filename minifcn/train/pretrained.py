@@ -34,14 +34,10 @@ def load_model(
             raise WeightsError(f"{path}: holds no net that can be built here: {error}") from error
     else:
         net, scored = _built(model, weights)
-        names = classes or (VOC_CLASSES if scored == len(VOC_CLASSES) else None)
-        names = list(names or (f"class {k}" for k in range(scored)))
+        of_voc = VOC_CLASSES if scored == len(VOC_CLASSES) else None
+        names = list(of_voc or (f"class {k}" for k in range(scored)))
         rule = Preprocessing(**(weights.preprocessing or {}))
         spec = ModelSpec(model, names, preprocessing=rule)
-    if classes and len(classes) != len(spec.class_names):
-        raise ValueError(
-            f"{len(classes)} names for the {len(spec.class_names)} classes of {model}"
-        )
     report = copy_weights(net, weights.arrays)
     rates = {name: parameter.rate for name, parameter in net.named_parameters()}
     # What is not trained, such as a definition's interpolation, has its values already
@@ -49,6 +45,12 @@ def load_model(
     if lacking:
         more = f" and {len(lacking) - 4} more" if len(lacking) > 4 else ""
         raise WeightsError(f"{path}: no weights for {', '.join(lacking[:4])}{more} of {model}")
+    if classes:
+        if len(classes) != len(spec.class_names):
+            raise ValueError(
+                f"{len(classes)} names for the {len(spec.class_names)} classes of {model}"
+            )
+        spec.class_names = list(classes)
     backends.prepare()
     return net.eval(), spec
 
