@@ -6,6 +6,8 @@ What to quote with a question or a measurement.
 """
 
 NAME = "info"
+NEEDED = ("numpy", "numba", "pillow", "matplotlib", "safetensors")
+OPTIONAL = ("cupy", "protobuf", "h5py", "onnx")  # CUDA, Caffe's files, Keras's, ONNX's
 
 
 def add_arguments(parser) -> None:
@@ -21,7 +23,7 @@ def run(arguments) -> int:
     from .. import __version__, backends, models
 
     print(f"minifcn {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    for package in ("numpy", "numba", "cupy", "pillow", "matplotlib", "safetensors"):
+    for package in (*NEEDED, *OPTIONAL):
         try:
             version = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -8,8 +8,8 @@ checkpoint.py  model, solver and run in one such file
 weights.py     weights out of any of the files that follow
 wire.py        the wire format of Protocol Buffers, which Caffe and ONNX use
 caffe/         Caffe's .caffemodel and .prototxt
-pytorch.py     PyTorch's .pth, with pickles.py, which executes nothing
-keras.py       Keras's HDF5
+pytorch/       PyTorch's .pth, of which nothing is executed
+keras.py       Keras's HDF5, with keras_child.py
 torchvision.py the nets of torchvision under our names
 onnx_export.py networks as ONNX files, with onnx_layers.py
 """

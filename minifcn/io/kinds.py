@@ -1,6 +1,7 @@
 """What a file of weights seems to be, told from its content alone."""
 
 import os
+import struct
 import zipfile
 from collections.abc import Callable
 
@@ -59,7 +60,7 @@ def _describe_zip(path: str | os.PathLike) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (zipfile.BadZipFile, struct.error, NotImplementedError, OverflowError, ValueError):
         return "a truncated zip archive (such as a PyTorch or .npz file cut short)"
     if any(name.endswith("data.pkl") for name in names):
         return "a PyTorch file (zip archive with a pickle)"
@@ -87,7 +88,9 @@ KINDS: dict[str, Callable[[bytes], bool]] = {
         b"version https://git-lfs"
     ),
     "a gzip archive": _starts(b"\x1f\x8b"),
-    "a tar archive": lambda head: head[257:262] == b"ustar",
+    "a tar archive (such as a PyTorch file from before 0.2)": lambda head: (
+        head[257:262] == b"ustar"
+    ),
     "a picture": _starts(b"\x89PNG\r\n", b"\xff\xd8\xff"),
     "a MATLAB file": _starts(b"MATLAB 5.0 MAT-file"),
 }

@@ -24,7 +24,7 @@ CASES = {
     "an ONNX model": b"\x08\x08\x12\x07pytorch\x1a\x032.0",
     "an HTML page (the download answered with a web page)": b"\n<!DOCTYPE html>\n<html>",
     "a gzip archive": b"\x1f\x8b\x08\x00",
-    "a tar archive": bytes(257) + b"ustar\x0000",
+    "a tar archive (such as a PyTorch file from before 0.2)": bytes(257) + b"ustar\x0000",
     "a picture": b"\x89PNG\r\n\x1a\n",
     "a MATLAB file": b"MATLAB 5.0 MAT-file, Platform",
     "a file of an unknown kind": b"layer { name: 'conv1_1' }",
@@ -74,8 +74,11 @@ def test_archives_by_their_members(tmp_path):
     with open(path, "wb") as file:
         np.savez(file, a=np.zeros(3))
     assert describe(path) == "a NumPy .npz archive"
-    path.write_bytes(path.read_bytes()[:60])
-    assert describe(path).startswith("a truncated zip archive")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 200  # the version that it needs
+    for damaged in (content, content[:60]):
+        path.write_bytes(damaged)
+        assert describe(path).startswith("a truncated zip archive")
 
 
 def test_npy(tmp_path):
