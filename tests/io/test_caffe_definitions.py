@@ -165,6 +165,23 @@ layer { name: "p" type: "Power" bottom: "s" top: "p"
 """
 
 
+@pytest.mark.parametrize(
+    ("kind", "function"),
+    [
+        ("Sigmoid", F.sigmoid),
+        ("TanH", F.tanh),
+        ("Softmax", F.softmax),
+        ("ReLU", F.relu),
+        ("Dropout", lambda x: x),
+    ],
+)
+def test_layers_without_settings(tmp_path, kind, function):
+    net = load(tmp_path, 'input: "data"\n' + one(kind)).net.eval()
+    x = Tensor(np.random.default_rng(0).standard_normal((2, 3, 4, 5)))
+    with no_grad():
+        np.testing.assert_array_equal(net(x).data, function(x).data)
+
+
 def conv(name, bottom, outputs=2, more=""):
     settings = f"convolution_param {{ num_output: {outputs} kernel_size: 1 {more} }}"
     return (

@@ -185,14 +185,34 @@ def fcn32s_alexnet_aligned(image, w):
     return cut(upsample(alexnet_scores(pool5, w, 3), 63, 32, 47, 31), 0, image)
 
 
-def inception(x, w, number):
+def alexnet_torchvision(image, w, first_pad, fc6_pad, pool):
+    """torchvision's, whose pools round down there and up in an FCN without padding."""
+    x = F.relu(conv(image, w, "conv1", stride=4, padding=first_pad))
+    x = F.relu(conv(F.max_pool2d(x, 3, 2, **pool), w, "conv2", padding=2))
+    x = F.max_pool2d(x, 3, 2, **pool)
+    for name in ("conv3", "conv4", "conv5"):
+        x = F.relu(conv(x, w, name, padding=1))
+    return alexnet_scores(F.max_pool2d(x, 3, 2, **pool), w, fc6_pad)
+
+
+def fcn32s_alexnet_torchvision(image, w):
+    scores = alexnet_torchvision(image, w, 100, 0, {"ceil_mode": True})
+    return cut(upsample(scores, 63, 32), 18, image)
+
+
+def fcn32s_alexnet_torchvision_aligned(image, w):
+    scores = alexnet_torchvision(image, w, 5, 3, {"padding": 1})
+    return cut(upsample(scores, 63, 32, 47, 31), 0, image)
+
+
+def inception(x, w, number, large=5):
     def way(y, what, pad=0):
         return F.relu(conv(y, w, f"inception_{number}/{what}", padding=pad))
 
     ways = [
         way(x, "1x1"),
         way(way(x, "3x3_reduce"), "3x3", 1),
-        way(way(x, "5x5_reduce"), "5x5", 2),
+        way(way(x, "5x5_reduce"), "5x5", large // 2),
         way(F.max_pool2d(x, 3, 1, 1), "pool_proj"),
     ]
     return torch.cat(ways, dim=1)
@@ -216,6 +236,32 @@ def fcn32s_googlenet(image, w):
     """Scores of 5b lie at -16, 16, 48, ...; the kernel of 63 reaches 31 pixels back."""
     *_, b5 = googlenet(image, w, 18, {"ceil_mode": True})
     return cut(upsample(conv(b5, w, "score_fr"), 63, 32), 16, image)
+
+
+def googlenet_torchvision(image, w, first_pad, pool):
+    """5b of torchvision's: no norms, windows of 3 called 5x5, a last pool of 2."""
+    x = F.relu(conv(image, w, "conv1/7x7_s2", stride=2, padding=first_pad))
+    x = F.max_pool2d(x, 3, 2, **pool)
+    x = F.relu(conv(F.relu(conv(x, w, "conv2/3x3_reduce")), w, "conv2/3x3", padding=1))
+    x = F.max_pool2d(x, 3, 2, **pool)
+    x = F.max_pool2d(inception(inception(x, w, "3a", 3), w, "3b", 3), 3, 2, **pool)
+    for number in ("4a", "4b", "4c", "4d", "4e"):
+        x = inception(x, w, number, 3)
+    x = F.max_pool2d(x, 2, 2, ceil_mode=True)
+    return inception(inception(x, w, "5a", 3), w, "5b", 3)
+
+
+def fcn32s_googlenet_torchvision(image, w):
+    """First pixels lie at -7 (conv1), -5, -1, 7 and 15 (pool4, between the first two of pool3's
+    stride of 16); the kernel of 63 reaches 31 pixels back, to -16."""
+    x = googlenet_torchvision(image, w, 10, {"ceil_mode": True})
+    return cut(upsample(conv(x, w, "score_fr"), 63, 32), 16, image)
+
+
+def fcn32s_googlenet_torchvision_aligned(image, w):
+    """The pool of 2 lies at 8, 40, ...: of the kernel's 31 pixels back, 23 are before the image."""
+    x = googlenet_torchvision(image, w, 3, {"padding": 1})
+    return cut(upsample(conv(x, w, "score_fr"), 63, 32, 23, 15), 0, image)
 
 
 def fcn8s_googlenet_aligned(image, w):

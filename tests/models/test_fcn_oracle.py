@@ -24,6 +24,26 @@ CASES = {
     "32s-alexnet-aligned": ("fcn32s-alexnet", "aligned", fcn_by_hand.fcn32s_alexnet_aligned),
     "32s-googlenet": ("fcn32s-googlenet", "reference", fcn_by_hand.fcn32s_googlenet),
     "8s-googlenet-aligned": ("fcn8s-googlenet", "aligned", fcn_by_hand.fcn8s_googlenet_aligned),
+    "32s-alexnet-torchvision": (
+        "fcn32s-alexnet-torchvision",
+        "reference",
+        fcn_by_hand.fcn32s_alexnet_torchvision,
+    ),
+    "32s-alexnet-torchvision-aligned": (
+        "fcn32s-alexnet-torchvision",
+        "aligned",
+        fcn_by_hand.fcn32s_alexnet_torchvision_aligned,
+    ),
+    "32s-googlenet-torchvision": (
+        "fcn32s-googlenet-torchvision",
+        "reference",
+        fcn_by_hand.fcn32s_googlenet_torchvision,
+    ),
+    "32s-googlenet-torchvision-aligned": (
+        "fcn32s-googlenet-torchvision",
+        "aligned",
+        fcn_by_hand.fcn32s_googlenet_torchvision_aligned,
+    ),
     "4s-squeezenet-aligned": ("fcn4s-squeezenet", "aligned", fcn_by_hand.fcn4s_squeezenet_aligned),
 }
 
