@@ -259,7 +259,7 @@ def fcn32s_googlenet_torchvision(image, w):
 
 
 def fcn32s_googlenet_torchvision_aligned(image, w):
-    """The pool of 2 lies at 8, 40, ...: of the kernel's 31 pixels back, 23 are before the image."""
+    """The pool of 2 lies at 8, 40, ...: the kernel reaches 31 pixels back, 23 before the image."""
     x = googlenet_torchvision(image, w, 3, {"padding": 1})
     return cut(upsample(conv(x, w, "score_fr"), 63, 32, 23, 15), 0, image)
 
