@@ -35,7 +35,7 @@ LISTS = {"layers", "_layer_checkpoint_dependencies"}  # groups of layers: Keras 
 IGNORED = {"optimizer", "metrics", "seed_generator"}  # groups of a training's state
 MOST_NAMES = 100_000  # in one attribute
 MEMORY = 100 << 20  # bytes that the library may take besides the arrays it reads
-SECONDS, SPEED = 0.4, 2e6  # of the processor: so many, and one more for every so many bytes
+SECONDS, SPEED = 0.25, 2e6  # of the processor: so many, and one more for every so many bytes
 
 
 class Refused(Exception):
