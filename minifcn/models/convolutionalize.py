@@ -35,7 +35,7 @@ def convolutionalize(
 
     Raises ValueError, naming the layer, for a net that is no such chain.
     """
-    table = _table(classifier)
+    table = nn.table(classifier)
     shapes = _shapes_of(classifier, input_shape or getattr(classifier, "input_shape", None))
     net = nn.Net((shapes[None][0], None, None))
     places, sizes = {"data": "data"}, {"data": shapes[None]}
@@ -65,29 +65,6 @@ def convolutionalize(
         raise ValueError(f"convolutionalize: no layer {until!r} in the classifier")
     net.outputs = tuple(places[name] for name in getattr(classifier, "outputs", ()))
     return net
-
-
-def _table(classifier) -> list[tuple[str, nn.Module, tuple[str, ...]]]:
-    """(name, layer, names of what it reads) of all layers in order."""
-    if isinstance(classifier, nn.Net):
-        return [(name, classifier[name], reads) for name, reads in classifier.reads.items()]
-    if not isinstance(classifier, nn.Sequential):
-        kind = type(classifier).__name__
-        raise ValueError(f"convolutionalize: wants a Net or a Sequential; got a {kind}")
-    table, before = [], "data"
-    for name, layer in _in_a_row(classifier):
-        table.append((name, layer, (before,)))
-        before = name
-    return table
-
-
-def _in_a_row(chain: nn.Sequential, prefix: str = ""):
-    """The layers of a Sequential and of those in it, by the names that their parameters have."""
-    for name, layer in chain._modules.items():
-        if isinstance(layer, nn.Sequential):
-            yield from _in_a_row(layer, f"{prefix}{name}.")
-        else:
-            yield prefix + name, layer
 
 
 class _Shapes(Hook):

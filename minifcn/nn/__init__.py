@@ -2,7 +2,7 @@
 
 from . import init
 from .align import Crop, Fuse
-from .containers import Net, Sequential
+from .containers import Net, Sequential, table
 from .layers import (
     AvgPool2d,
     Cat,
@@ -55,4 +55,5 @@ __all__ = [
     "Tanh",
     "UpsampleBilinear",
     "init",
+    "table",
 ]

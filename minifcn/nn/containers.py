@@ -128,3 +128,29 @@ class Net(Module):
                 joined[name] = F.Joined(channels)
                 into |= {conv: joined[name].part(i) for i, conv in enumerate(before)}
         return joined, into
+
+
+def table(model) -> list[tuple[str, Module, tuple[str, ...]]]:
+    """(name, layer, names of what it reads) of all layers in order; the input is called "data".
+
+    model: a ``Net`` or a ``Sequential``, whose inner Sequentials are taken apart. Raises
+    ValueError for anything else.
+    """
+    if isinstance(model, Net):
+        return [(name, model[name], reads) for name, reads in model.reads.items()]
+    if not isinstance(model, Sequential):
+        raise ValueError(f"wants a Net or a Sequential; got a {type(model).__name__}")
+    rows, before = [], "data"
+    for name, layer in _in_a_row(model):
+        rows.append((name, layer, (before,)))
+        before = name
+    return rows
+
+
+def _in_a_row(chain: Sequential, prefix: str = ""):
+    """The layers of a Sequential and of those in it, by the names that their parameters have."""
+    for name, layer in chain._modules.items():
+        if isinstance(layer, Sequential):
+            yield from _in_a_row(layer, f"{prefix}{name}.")
+        else:
+            yield prefix + name, layer

@@ -231,7 +231,7 @@ def _misbehave(path: Path) -> dict:
     if way == "3":
         raise KeyError(way)
     if way == "4":
-        return {"a": np.zeros(MEMORY // 8)}
+        return {"a": np.zeros(MEMORY // 4)}
     if way in "57":
         time.sleep(1.2 * SECONDS if way == "5" else 100)
     if way == "6":
