@@ -5,6 +5,7 @@ maps, if no map has to be cropped before its start, and if the upsampled scores 
 pixel. Whether they do depends on how the sizes round, so all sizes are tried.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -18,7 +19,8 @@ MOST = 1000  # the largest padding that is tried
 
 def covers(model, size: tuple[int, int]) -> bool:
     """Whether the model has scores for every pixel of an image of this size (height, width)."""
-    image = np.broadcast_to(np.zeros((), np.float32), (1, channels_of(model), *size))
+    dtype = next((parameter.dtype for parameter in model.parameters()), np.float32)
+    image = np.broadcast_to(np.zeros((), dtype), (1, channels_of(model), *size))
     try:
         with shapes_only():
             return model(Tensor(image)).shape[2:] == tuple(size)
@@ -63,7 +65,8 @@ def smallest_padding(
         return name, high
     finally:
         layer.padding = before
-        derive_offsets(model)
+        with contextlib.suppress(ValueError):  # it may have been too little
+            derive_offsets(model)
 
 
 def _first(model):
