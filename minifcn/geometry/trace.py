@@ -132,9 +132,16 @@ class Trace(Hook):
 
 
 def channels_of(model) -> int:
-    """Of the images that a model takes: 3, unless it says something else (``input_shape``)."""
+    """Of the images that a model takes: what it says (``input_shape``), or what its first
+    convolution takes, or 3."""
     shape = getattr(model, "input_shape", None)
-    return shape[0] if shape else 3
+    if shape:
+        return shape[0]
+    for _, module in model.named_modules():
+        if hasattr(module, "weight"):
+            is_first = module.weight.ndim == 4 and hasattr(module, "groups")
+            return module.weight.shape[1] * module.groups if is_first else 3
+    return 3
 
 
 def trace(model, size=TRACE_SIZE, channels: int | None = None, batch: int = 1) -> Trace:
