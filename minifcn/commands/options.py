@@ -1,6 +1,7 @@
 """Option types and errors that several commands share."""
 
 import argparse
+import contextlib
 import math
 
 
@@ -60,16 +61,14 @@ def add_net(add) -> None:
         help="factor on the trunk's channels")  # fmt: skip
 
 
-def build_net(arguments):
-    """That network, without values."""
+def build_net(arguments, values: bool = False):
+    """That network; without ``values``, as only its shapes are wanted, it takes no memory."""
     from .. import io, models, nn
 
-    if arguments.model.endswith(".prototxt"):
-        with nn.init.without_values():
-            return io.load_definition(arguments.model).net
-
     settings = {"padding": arguments.padding, "width": arguments.width}
-    with nn.init.without_values():
+    with contextlib.nullcontext() if values else nn.init.without_values():
+        if arguments.model.endswith(".prototxt"):
+            return io.load_definition(arguments.model).net
         return models.build(arguments.model, arguments.classes, **settings)
 
 

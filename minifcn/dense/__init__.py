@@ -9,16 +9,19 @@ interpolate.py  interpolation: guess what lies between, by a transposed convolut
 The first two give the same numbers, to the bit; the third is what the paper uses. And
 
 memory.py       what the maps of a net take while it runs
+cost.py         what each way costs, counted and measured
 patches.py      a whole image as a minibatch of patches
 """
 
+from .cost import Way, table, ways
 from .interpolate import interpolate, learned_upsampling
 from .memory import bytes_of_maps
 from .patches import patch_mask, receptive_fields
 from .rarefy import enlarged, rarefy
-from .stitch import shift_and_stitch
+from .stitch import shift_and_stitch, shortened
 
 __all__ = [
+    "Way",
     "bytes_of_maps",
     "enlarged",
     "interpolate",
@@ -27,4 +30,7 @@ __all__ = [
     "rarefy",
     "receptive_fields",
     "shift_and_stitch",
+    "shortened",
+    "table",
+    "ways",
 ]

@@ -46,8 +46,8 @@ def shift_and_stitch(
     x = images.data if isinstance(images, Tensor) else np.asarray(images)
     if x.ndim != 4:
         raise ValueError(f"shift_and_stitch: images are (N, C, H, W); got shape {x.shape}")
-    net = model if until is None else _until(model, until)
-    layout = [_Layout(n, axis) for n, axis in zip(x.shape[2:], _axes(net), strict=True)]
+    net = model if until is None else shortened(model, until)
+    layout = layout_of(net, x.shape[2:])
     passes = list(itertools.product(*(axis.moves for axis in layout)))
     canvas = np.zeros((*x.shape[:2], *(axis.canvas for axis in layout)), x.dtype)
     canvas[:, :, *(axis.image for axis in layout)] = x
@@ -71,7 +71,12 @@ def shift_and_stitch(
     return scores
 
 
-class _Layout:
+def layout_of(net, size: tuple[int, int]) -> list["Layout"]:
+    """Where images of a size (height, width) lie in the canvas, along both axes."""
+    return [Layout(n, axis) for n, axis in zip(size, _axes(net), strict=True)]
+
+
+class Layout:
     """Along one axis: where the image lies in the canvas, and which pixels a pass scores.
 
     Output k of a pass sees the pixels a + f*k to b + f*k of the window that it is given. Pixel p
@@ -110,10 +115,11 @@ def _each(what: str, layout, shift) -> tuple[slice, ...]:
     return tuple(getattr(axis, what)(x) for axis, x in zip(layout, shift, strict=True))
 
 
-def _until(net: nn.Net, name: str) -> nn.Net:
-    """The layers of a net up to one of them, the very same ones."""
+def shortened(net: nn.Net, name: str) -> nn.Net:
+    """The layers of a net up to one of them, the very same ones. Raises ValueError where there is
+    none of that name."""
     if name not in net.reads:
-        raise ValueError(f"shift_and_stitch: no layer {name!r}; there are: {', '.join(net.reads)}")
+        raise ValueError(f"no layer {name!r}; there are: {', '.join(net.reads)}")
     short = nn.Net(net.input_shape)
     short.training = net.training
     for layer, reads in net.reads.items():

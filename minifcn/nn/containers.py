@@ -84,12 +84,13 @@ class Net(Module):
                 break
             settings = {}
             if name in rectified:
-                settings = {"relu": True, "into": into.get(name)}
+                settings = {"relu": True, "into": into.pop(name, None)}
             elif inputs[0] in rectified:
                 settings = {"done": True}
             elif name in joined:
-                settings = {"joined": joined[name]}
+                settings = {"joined": joined.pop(name)}
             output = self._modules[name](*(maps[source] for source in inputs), **settings)
+            settings.clear()  # so that nothing holds maps that were joined
             if name in wanted:
                 found[name] = output
             for source in set(inputs):

@@ -6,6 +6,7 @@ curves.py      what a training log tells
 roofline.py    what a machine can do, and how near to it kernels come
 heat.py        where in a photograph something is found
 fields.py      what a pixel of a network's output sees, over a picture
+ways.py        what ways to score every pixel cost
 graph.py       a graph of functions as SVG or DOT text
 picture.py     picture files, written whole
 """
@@ -28,6 +29,7 @@ _HOMES = {
     "save_figure": "picture",
     "save_image": "picture",
     "draw_roofline": "roofline",
+    "draw_ways": "ways",
     "draw_samples": "samples",
 }
 

@@ -253,3 +253,19 @@ def test_a_pipe_that_is_closed_is_no_error():
     os.close(write)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (1, "")
+
+
+def test_geometry_compares_dense_predictions(call, tmp_path):
+    options = ["--dense", "--size", "12x16", "--width", "0.1", "--out", tmp_path / "d.png"]
+    code, out, _ = call("geometry", "squeezenet", *options)
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == "scores of every pixel of a 12x16 image by squeezenet"
+    assert [line.split()[0] for line in lines[2:4]] == ["interpolation", "shift-and-stitch"]
+    assert lines[-2].startswith("rarefied to 1 ")
+    assert lines[-1] == f"written: {tmp_path / 'd.png'}"
+    with Image.open(tmp_path / "d.png") as picture:
+        assert picture.width > 600
+    code, out, _ = call("geometry", "fcn8s-vgg16", *options, "--memory", "1")
+    assert code == 0
+    assert " - " in out

@@ -46,7 +46,7 @@ def test_bilinear_is_the_fixed_transposed_convolution(factor, backend):
 )
 def test_another_library_interpolates_the_same(kind, theirs):
     """Pillow leaves out what lies beyond the border and divides by the sum of the rest. With two
-    pixels that is the nearest one's value; with four it is not, so there the border is left out."""
+    pixels that is the nearest one's value; with four it is not: there the border is left out."""
     x = rng.standard_normal((1, 1, 7, 9)).astype(np.float32)
     wanted = np.asarray(Image.fromarray(x[0, 0]).resize((36, 28), theirs))
     found = dense.interpolate(x, 4, kind, "edge")[0, 0]
