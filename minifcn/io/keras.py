@@ -125,24 +125,30 @@ def _read(path: str) -> Iterator[tuple[str, str, np.ndarray]]:
 
 def _run_child(path: str, output: BinaryIO) -> None:
     """Let keras_child.py write to ``output`` what it finds; ValueError with its reason if not."""
+    try:
+        status, errors = _child_process(path, output)
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"damaged HDF5 file: still being read after {WAIT} s") from error
+    if status == 1:
+        lines = errors.decode(errors="replace").splitlines()
+        raise ValueError(lines[-1] if lines else "damaged HDF5 file")
+    if status:
+        raise ValueError(
+            "damaged HDF5 file: the HDF5 library crashed or came to no end "
+            f"(exit status {status})"
+        )
+
+
+def _child_process(path: str, output: BinaryIO) -> tuple[int, bytes]:
+    """Exit status and standard error of keras_child.py, which writes to ``output``."""
     # The child finds the same h5py; -P: but not the modules beside it under its own folder's.
     paths = os.pathsep.join(filter(None, sys.path))
     command = [sys.executable, "-P", str(CHILD), path]
     # More threads of NumPy's BLAS would only take time and memory.
     environment = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.PIPE}
-    try:
-        child = subprocess.run(command, env=environment, timeout=WAIT, check=False, **pipes)
-    except subprocess.TimeoutExpired as error:
-        raise ValueError(f"damaged HDF5 file: still being read after {WAIT} s") from error
-    if child.returncode == 1:
-        lines = child.stderr.decode(errors="replace").splitlines()
-        raise ValueError(lines[-1] if lines else "damaged HDF5 file")
-    if child.returncode:
-        raise ValueError(
-            "damaged HDF5 file: the HDF5 library crashed or came to no end "
-            f"(exit status {child.returncode})"
-        )
+    child = subprocess.run(command, env=environment, timeout=WAIT, check=False, **pipes)
+    return child.returncode, child.stderr
 
 
 def _by_layer(found: Iterable[tuple[str, str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:

@@ -167,13 +167,18 @@ def limit_time(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-if __name__ == "__main__":
+def reason(path: str) -> str | None:
+    """Do the work of this file; why it was refused, on one line, or None."""
     try:
-        main(sys.argv[1])
+        main(path)
     except Refused as error:
-        reason = str(error)
+        text = str(error)
     except Exception as error:  # h5py raises many kinds for damaged files
-        reason = f"damaged HDF5 file: {str(error) or type(error).__name__}"
+        text = f"damaged HDF5 file: {str(error) or type(error).__name__}"
     else:
-        sys.exit(0)
-    sys.exit("".join(filter(str.isprintable, reason)))
+        return None
+    return "".join(filter(str.isprintable, text))
+
+
+if __name__ == "__main__":
+    sys.exit(reason(sys.argv[1]))
