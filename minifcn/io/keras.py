@@ -134,8 +134,7 @@ def _run_child(path: str, output: BinaryIO) -> None:
         raise ValueError(lines[-1] if lines else "damaged HDF5 file")
     if status:
         raise ValueError(
-            "damaged HDF5 file: the HDF5 library crashed or came to no end "
-            f"(exit status {status})"
+            f"damaged HDF5 file: the HDF5 library crashed or came to no end (exit status {status})"
         )
 
 
