@@ -29,7 +29,7 @@ def add_arguments(parser) -> None:
     """The options."""
     add = parser.add_argument
     add("model", type=options.any_model_name, metavar="MODEL", nargs="?",
-        help="a name; see 'minifcn info'")  # fmt: skip
+        help="a name (see 'minifcn info'), or a .prototxt")  # fmt: skip
     add("--table", action="store_true", help="the structural rows of the paper's Table 1")
     options.add_net(add)
     add("--least-padding", action="store_true",

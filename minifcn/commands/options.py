@@ -25,6 +25,11 @@ def model_name(text: str) -> str:
     """A network that takes one photograph and scores its pixels once."""
     from .. import models
 
+    if text.endswith(".prototxt"):
+        there_are = ", ".join(models.names())
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: definitions can be run, not trained; there are: {there_are}"
+        )
     others = {"scores whole images": models.classifiers()}
     others["is for the library and 'minifcn geometry' alone"] = models.compositions()
     for why, found in others.items():

@@ -16,7 +16,12 @@ NAME = "summary"
 def add_arguments(parser) -> None:
     """The options."""
     add = parser.add_argument
-    add("model", type=options.any_model_name, metavar="MODEL", help="a name; see 'minifcn info'")
+    add(
+        "model",
+        type=options.any_model_name,
+        metavar="MODEL",
+        help="a name (see 'minifcn info'), or a .prototxt",
+    )
     options.add_net(add)
 
 

@@ -27,6 +27,10 @@ from minifcn import data, io, models
             ["train", "--data", ".", "--model", "siftflow-fcn8s"],
             "'siftflow-fcn8s' is for the library and 'minifcn geometry' alone; there are: fcn",
         ),
+        (
+            ["train", "--data", ".", "--model", "deploy.prototxt"],
+            "'deploy.prototxt': definitions can be run, not trained; there are: fcn",
+        ),
         (["summary"], "the following arguments are required: MODEL"),
         (["summary", "fcn8-vgg16"], "unknown model 'fcn8-vgg16': did you mean fcn8s-vgg16?"),
         (["train", "--model", "unet"], "unknown model 'unet': There are: fcn32s-vgg16, "),
