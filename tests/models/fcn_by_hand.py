@@ -27,31 +27,77 @@ def cut(x, offset, like):
     return x[:, :, offset : offset + like.shape[2], offset : offset + like.shape[3]]
 
 
-def vgg16_pools(image, w, first_pad):
-    """pool3, pool4 and pool5 (voc-fcn32s/net.py)."""
-    x = F.relu(conv(image, w, "conv1_1", padding=first_pad))
-    x = F.relu(conv(x, w, "conv1_2", padding=1))
+def vgg16_pools(image, w, first_pad, end="", first="conv1_1"):
+    """pool3, pool4 and pool5 (voc-fcn32s/net.py). end: of all layers' names."""
+    x = F.relu(conv(image, w, first + end, padding=first_pad))
+    x = F.relu(conv(x, w, "conv1_2" + end, padding=1))
     x = F.max_pool2d(x, 2, 2, ceil_mode=True)
     for name in ("conv2_1", "conv2_2"):
-        x = F.relu(conv(x, w, name, padding=1))
+        x = F.relu(conv(x, w, name + end, padding=1))
     x = F.max_pool2d(x, 2, 2, ceil_mode=True)
     for name in ("conv3_1", "conv3_2", "conv3_3"):
-        x = F.relu(conv(x, w, name, padding=1))
+        x = F.relu(conv(x, w, name + end, padding=1))
     pool3 = x = F.max_pool2d(x, 2, 2, ceil_mode=True)
     for name in ("conv4_1", "conv4_2", "conv4_3"):
-        x = F.relu(conv(x, w, name, padding=1))
+        x = F.relu(conv(x, w, name + end, padding=1))
     pool4 = x = F.max_pool2d(x, 2, 2, ceil_mode=True)
     for name in ("conv5_1", "conv5_2", "conv5_3"):
-        x = F.relu(conv(x, w, name, padding=1))
+        x = F.relu(conv(x, w, name + end, padding=1))
     return pool3, pool4, F.max_pool2d(x, 2, 2, ceil_mode=True)
 
 
-def vgg16(image, w, first_pad, fc6_pad):
+def vgg16(image, w, first_pad, fc6_pad, end="", first="conv1_1", score="score_fr"):
     """pool3, pool4 and score_fr (voc-fcn32s/net.py)."""
-    pool3, pool4, x = vgg16_pools(image, w, first_pad)
-    x = F.relu(conv(x, w, "fc6", padding=fc6_pad))
-    x = F.relu(conv(x, w, "fc7"))
-    return pool3, pool4, conv(x, w, "score_fr")
+    pool3, pool4, x = vgg16_pools(image, w, first_pad, end, first)
+    x = F.relu(conv(x, w, "fc6" + end, padding=fc6_pad))
+    x = F.relu(conv(x, w, "fc7" + end))
+    return pool3, pool4, conv(x, w, score + end)
+
+
+def color_d(image, w):
+    """nyud-fcn32s-color-d/net.py."""
+    _, _, score = vgg16(image, w, 100, 0, first="conv1_1_bgrd")
+    return cut(upsample(score, 64, 32), 19, image)
+
+
+def color_hha(image, w):
+    """nyud-fcn32s-color-hha/net.py: color are the first three channels, hha the others."""
+    scores = [
+        vgg16(part, w, 100, 0, end)[2]
+        for part, end in ((image[:, :3], "color"), (image[:, 3:], "hha"))
+    ]
+    return cut(upsample(0.5 * scores[0] + 0.5 * scores[1], 64, 32), 19, image)
+
+
+def siftflow(image, w, skips):
+    """siftflow-fcn32s, 16s and 8s: one trunk, heads for semantic and for geometric classes."""
+    heads = []
+    for end in ("_sem", "_geo"):
+        pool3, pool4, x = vgg16(image, w, 100, 0, score="score_fr" + end)
+        if skips == 0:
+            heads.append(cut(upsample(x, 64, 32), 19, image))
+            continue
+        up = upsample(x, 4, 2)
+        fused = up + cut(conv(pool4, w, "score_pool4" + end), 5, up)
+        if skips == 1:
+            heads.append(cut(upsample(fused, 32, 16), 27, image))
+            continue
+        up = upsample(fused, 4, 2)
+        fused = up + cut(conv(pool3, w, "score_pool3" + end), 9, up)
+        heads.append(cut(upsample(fused, 16, 8), 31, image))
+    return tuple(heads)
+
+
+def siftflow_32s(image, w):
+    return siftflow(image, w, 0)
+
+
+def siftflow_16s(image, w):
+    return siftflow(image, w, 1)
+
+
+def siftflow_8s(image, w):
+    return siftflow(image, w, 2)
 
 
 def fcn32s(image, w):
@@ -89,15 +135,32 @@ def fcn8s_atonce_aligned(image, w):
     return cut(upsample(fused, 16, 8, 4), 0, image)
 
 
-def fcn8s_mini(image, w):
-    """fc6 of 3 pixels, not 7: scores start 64 pixels earlier than VGG's, and so do the crops."""
+def mini(image, w):
+    """The five pools and the scores."""
     pools, x = [], image
     for number, padding in ((1, 100), (2, 1), (3, 1), (4, 1), (5, 1)):
         x = F.relu(conv(x, w, f"conv{number}", padding=padding))
         x = F.max_pool2d(x, 2, 2, ceil_mode=True)
         pools.append(x)
     x = F.relu(conv(F.relu(conv(x, w, "fc6")), w, "fc7"))
-    up = upsample(conv(x, w, "score_fr"), 4, 2)
+    return pools, conv(x, w, "score_fr")
+
+
+def fcn32s_mini(image, w):
+    """fc6 of 3 pixels, not 7: scores start 64 pixels earlier than VGG's, and so do the crops."""
+    return cut(upsample(mini(image, w)[1], 64, 32), 83, image)
+
+
+def fcn16s_mini(image, w):
+    pools, x = mini(image, w)
+    up = upsample(x, 4, 2)
+    fine = cut(conv(pools[3], w, "score_pool4"), 1, up)
+    return cut(upsample(cut(up, 0, fine) + fine, 32, 16), 91, image)
+
+
+def fcn8s_mini(image, w):
+    pools, x = mini(image, w)
+    up = upsample(x, 4, 2)
     fine = cut(conv(pools[3], w, "score_pool4"), 1, up)
     up = upsample(cut(up, 0, fine) + fine, 4, 2)
     fine = cut(conv(pools[2], w, "score_pool3"), 1, up)  # may end a pixel before the coarse map
@@ -125,16 +188,35 @@ def fcn4s_squeezenet_aligned(image, w):
     return cut(upsample(fused, 7, 4, 3, 3), 0, image)
 
 
-def fcn4s_squeezenet(image, w):
-    """With a padding of 100 and pools that round up: the maps meet 98 pixels before the image."""
+def squeezenet(image, w):
+    """fire4, fire8 and the scores, with a padding of 100 and pools that round up: all maps meet 98
+    pixels before the image."""
     x = F.relu(conv(image, w, "conv1", stride=2, padding=100))
     x = F.max_pool2d(x, 3, 2, ceil_mode=True)
     fire4 = x = fire(fire(fire(x, w, 2), w, 3), w, 4)
     x = F.max_pool2d(x, 3, 2, ceil_mode=True)
     fire8 = x = fire(fire(fire(fire(x, w, 5), w, 6), w, 7), w, 8)
     x = fire(F.max_pool2d(x, 3, 2, ceil_mode=True), w, 9)
-    up, fine = upsample(conv(x, w, "score_fr"), 3, 2), conv(fire8, w, "score_fire8")
-    fused = cut(up, 0, fine) + cut(fine, 0, up)
+    return fire4, fire8, conv(x, w, "score_fr")
+
+
+def fcn16s_squeezenet(image, w):
+    return cut(upsample(squeezenet(image, w)[2], 31, 16), 98, image)
+
+
+def fused_at_8(fire8, scores, w):
+    up, fine = upsample(scores, 3, 2), conv(fire8, w, "score_fire8")
+    return cut(up, 0, fine) + cut(fine, 0, up)
+
+
+def fcn8s_squeezenet(image, w):
+    _, fire8, scores = squeezenet(image, w)
+    return cut(upsample(fused_at_8(fire8, scores, w), 15, 8), 98, image)
+
+
+def fcn4s_squeezenet(image, w):
+    fire4, fire8, scores = squeezenet(image, w)
+    fused = fused_at_8(fire8, scores, w)
     up, fine = upsample(fused, 3, 2), conv(fire4, w, "score_fire4")
     fused = cut(up, 0, fine) + cut(fine, 0, up)
     return cut(upsample(fused, 7, 4), 98, image)
@@ -177,6 +259,14 @@ def fcn8s_alexnet(image, w):
     up = upsample(cut(up, 0, fine) + fine, 3, 2)
     fine = cut(conv(pool1, w, "score_pool1"), 10, up)
     return cut(upsample(cut(up, 0, fine) + fine, 15, 8), 18, image)
+
+
+def fcn16s_alexnet(image, w):
+    """The same up to pool2, at -83 + 16 * 5 = -3; the kernel of 31 reaches 15 back, to -18."""
+    _, pool2, pool5 = caffenet(image, w, 100, {"ceil_mode": True})
+    up = upsample(alexnet_scores(pool5, w, 0), 3, 2)
+    fine = cut(conv(pool2, w, "score_pool2"), 5, up)
+    return cut(upsample(cut(up, 0, fine) + fine, 31, 16), 18, image)
 
 
 def fcn32s_alexnet_aligned(image, w):
@@ -236,6 +326,24 @@ def fcn32s_googlenet(image, w):
     """Scores of 5b lie at -16, 16, 48, ...; the kernel of 63 reaches 31 pixels back."""
     *_, b5 = googlenet(image, w, 18, {"ceil_mode": True})
     return cut(upsample(conv(b5, w, "score_fr"), 63, 32), 16, image)
+
+
+def fcn16s_googlenet(image, w):
+    """First pixels lie at 15 (5b), -1 (4e) and -9 (3b); the kernels of 3 reach one coarse pixel
+    back, to -1 and -9, that of 31 fifteen pixels, to -16, as that of 15 does from -9."""
+    _, _, _, e4, b5 = googlenet(image, w, 18, {"ceil_mode": True})
+    up, fine = upsample(conv(b5, w, "score_fr"), 3, 2), conv(e4, w, "score_inception_4e")
+    fused = cut(up, 0, fine) + cut(fine, 0, up)
+    return cut(upsample(fused, 31, 16), 16, image)
+
+
+def fcn8s_googlenet(image, w):
+    b3, _, _, e4, b5 = googlenet(image, w, 18, {"ceil_mode": True})
+    up, fine = upsample(conv(b5, w, "score_fr"), 3, 2), conv(e4, w, "score_inception_4e")
+    fused = cut(up, 0, fine) + cut(fine, 0, up)
+    up, fine = upsample(fused, 3, 2), conv(b3, w, "score_inception_3b")
+    fused = cut(up, 0, fine) + cut(fine, 0, up)
+    return cut(upsample(fused, 15, 8), 16, image)
 
 
 def googlenet_torchvision(image, w, first_pad, pool):
