@@ -23,6 +23,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -211,8 +212,8 @@ def _read_keras(path: Path) -> dict:
     the same program reads the file, under the same limits."""
     from minifcn.io import keras
 
-    keras._child_process = _forked
-    return keras.load_keras(path)
+    with mock.patch.object(keras, "_child_process", _forked):
+        return keras.load_keras(path)
 
 
 def _forked(path: str, output) -> tuple[int, bytes]:
