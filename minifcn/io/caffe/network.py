@@ -90,7 +90,6 @@ class _Builder:
         if not images:
             raise Unsupported("no layer reads any of the inputs")
         self.size = next((s.shape[2:] for s in images if s.shape and len(s.shape) == 4), None)
-        self.labels = {source.name for source in sources} - set(self.inputs)
         total = sum(self.inputs.values())
         self.net = nn.Net((total, None, None))
         self.writer = {}  # blob -> the layer of ours that makes it
