@@ -44,7 +44,7 @@ def run(arguments) -> int:
     arrays, spec = weights.arrays, None
     model = arguments.model or weights.model
     if model:
-        net, spec = train.load_model(source, model)
+        net, spec = train.net_with(weights, source, model)
         arrays = net.state_dict()
     if ending == ".safetensors":
         if spec and not model.endswith(".prototxt"):

@@ -2,7 +2,7 @@
 
 from .classify import class_heat, class_probabilities
 from .evaluate import evaluate, predict
-from .pretrained import load_model
+from .pretrained import load_model, net_with
 from .recipes import RECIPES
 from .run import ModelSpec, find_checkpoint
 from .schedules import SCHEDULES, fixed, poly, step, warmup
@@ -25,6 +25,7 @@ __all__ = [
     "fixed",
     "label_maps",
     "load_model",
+    "net_with",
     "pixel_loss",
     "poly",
     "predict",

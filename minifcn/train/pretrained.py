@@ -21,7 +21,16 @@ def load_model(
     Raises WeightsError, naming the file, where it has no weights for some layer of the net.
     """
     path = find_checkpoint(path)
-    weights = load_weights(path)
+    return net_with(load_weights(path), path, model, classes)
+
+
+def net_with(
+    weights: Weights,
+    path: str | os.PathLike,
+    model: str | None = None,
+    classes: list[str] | None = None,
+) -> tuple[nn.Net, ModelSpec]:
+    """``load_model`` for weights that were read already, from ``path``."""
     model = model or weights.model
     if model is None:
         raise WeightsError(f"{path}: which net are these weights for? Say so with --model")
