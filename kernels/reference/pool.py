@@ -26,20 +26,22 @@ def max_pool2d(
     wanted. NaN is maximal.
     """
     windows = _windows(x, -np.inf, kernel_size, stride, padding, dilation, output_size)
-    argmax = windows.argmax(axis=0)
-    y = np.take_along_axis(windows, argmax[None], axis=0)[0]
-    if not want_argmax:
-        return y, None
-    return y, argmax.astype(np.uint8 if len(windows) <= 256 else np.int32)
+    y = windows[0].copy()
+    argmax = np.zeros(y.shape, np.uint8 if len(windows) <= 256 else np.int32)
+    for tap, window in enumerate(windows):
+        larger = ~(window <= y) & (y == y)  # than all taps before; after a NaN, none is
+        np.copyto(y, window, where=larger)
+        np.copyto(argmax, tap, where=larger)
+    return y, argmax if want_argmax else None
 
 
 def max_pool2d_grad(
     gy, argmax, input_size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ):
     """gx: each gy[n,c,oh,ow] goes to the tap that was maximal. gx (N, C, H, W)."""
-    taps = np.arange(kernel_size[0] * kernel_size[1], dtype=argmax.dtype)
-    windows = np.where(taps[:, None, None, None, None] == argmax, gy, gy.dtype.type(0))
-    return _add_windows(windows, input_size, kernel_size, stride, padding, dilation)
+    taps = range(kernel_size[0] * kernel_size[1])
+    windows = (np.where(argmax == tap, gy, gy.dtype.type(0)) for tap in taps)
+    return _add_windows(windows, gy, input_size, kernel_size, stride, padding, dilation)
 
 
 def avg_pool2d(
@@ -52,7 +54,7 @@ def avg_pool2d(
     """
     windows = _windows(x, 0, kernel_size, stride, padding, dilation, output_size)
     count = _tap_counts(x.shape[2:], kernel_size, stride, padding, dilation, output_size)
-    return windows.sum(axis=0) / count.astype(x.dtype)
+    return sum(windows) / count.astype(x.dtype)
 
 
 def avg_pool2d_grad(
@@ -60,9 +62,8 @@ def avg_pool2d_grad(
 ):
     """gx: each gy[n,c,oh,ow] / count[oh,ow] goes to every tap of its window. gx (N, C, H, W)."""
     count = _tap_counts(input_size, kernel_size, stride, padding, dilation, gy.shape[2:])
-    KH, KW = kernel_size
-    windows = np.broadcast_to(gy / count.astype(gy.dtype), (KH * KW, *gy.shape))
-    return _add_windows(windows, input_size, kernel_size, stride, padding, dilation)
+    windows = [gy / count.astype(gy.dtype)] * (kernel_size[0] * kernel_size[1])
+    return _add_windows(windows, gy, input_size, kernel_size, stride, padding, dilation)
 
 
 def _taps(kernel_size: Pair, stride: Pair, dilation: Pair, output_size: Pair):
@@ -90,22 +91,21 @@ def _padded_size(
 
 
 def _windows(x, fill, kernel_size, stride, padding, dilation, output_size):
-    """Every tap's view of the padded image: (KH*KW, N, C, OH, OW)."""
+    """Every tap's view of the padded image: KH*KW of (N, C, OH, OW)."""
     (N, C, H, W), (PH, PW) = x.shape, padding
     size = _padded_size((H, W), kernel_size, stride, padding, dilation, output_size)
     padded = np.full((N, C, *size), fill, x.dtype)
     padded[:, :, PH : PH + H, PW : PW + W] = x
     taps = _taps(kernel_size, stride, dilation, output_size)
-    return np.stack([padded[:, :, rows, columns] for rows, columns in taps])
+    return [padded[:, :, rows, columns] for rows, columns in taps]
 
 
-def _add_windows(windows, input_size, kernel_size, stride, padding, dilation):
-    """The adjoint of _windows: every tap is added back to the pixel that it saw."""
-    _, N, C, OH, OW = windows.shape
-    (H, W), (PH, PW) = input_size, padding
-    size = _padded_size(input_size, kernel_size, stride, padding, dilation, (OH, OW))
-    padded = np.zeros((N, C, *size), windows.dtype)
-    taps = _taps(kernel_size, stride, dilation, (OH, OW))
+def _add_windows(windows, gy, input_size, kernel_size, stride, padding, dilation):
+    """The adjoint of _windows: every tap, shaped like gy, is added to the pixel that it saw."""
+    (N, C, *output_size), (H, W), (PH, PW) = gy.shape, input_size, padding
+    size = _padded_size(input_size, kernel_size, stride, padding, dilation, output_size)
+    taps = _taps(kernel_size, stride, dilation, output_size)
+    padded = np.zeros((N, C, *size), gy.dtype)
     for window, (rows, columns) in zip(windows, taps, strict=True):
         padded[:, :, rows, columns] += window
     return np.ascontiguousarray(padded[:, :, PH : PH + H, PW : PW + W])

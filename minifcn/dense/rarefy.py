@@ -41,19 +41,22 @@ class DenseMaxPool2d(nn.MaxPool2d):
         self.rate, self.old_stride = rate, pool.stride
 
     def forward(self, x):
-        frame, windows = [], []
+        dilation = tuple(d * r for d, r in zip(self.dilation, self.rate, strict=True))
+        framed = F.pad(x, self.frame(x.shape[2:]), -np.inf)
+        return F.max_pool2d(framed, self.kernel_size, self.stride, 0, dilation)
+
+    def frame(self, size: tuple[int, int]) -> list[int]:
+        """Pixels that a map of a size needs [above, below, left, right] for all windows to fit."""
+        pixels = []
         for n, k, s, new, p, d, r in zip(
-            x.shape[2:], self.kernel_size, self.old_stride, self.stride, self.padding,
+            size, self.kernel_size, self.old_stride, self.stride, self.padding,
             self.dilation, self.rate, strict=True,
         ):  # fmt: skip
             starts = n + 2 * r * p - r * d * (k - 1) + r * (s - 1)
             starts = min(starts, n + r * p)  # none beyond the border and the padding before it
-            count = -(-starts // new)
-            frame += [r * p, (count - 1) * new + r * d * (k - 1) + 1 - n - r * p]
-            windows.append((k, new, r * d))
-        x = F.pad(x, [max(0, n) for n in frame], -np.inf)
-        kernel, stride, dilation = zip(*windows, strict=True)
-        return F.max_pool2d(x, kernel, stride, 0, dilation)
+            last = (-(-starts // new) - 1) * new
+            pixels += [r * p, max(0, last + r * d * (k - 1) + 1 - n - r * p)]
+        return pixels
 
     def describe(self) -> str:
         return f"{super().describe()}, {self.rate[0]}x{self.rate[1]} denser input"

@@ -77,7 +77,7 @@ class Net(Module):
                 raise KeyError(f"no layer {name!r}; there are: {', '.join(self.reads)}")
         found = {"data": data} if "data" in wanted else {}
         last_reader = {source: name for name, inputs in self.reads.items() for source in inputs}
-        maps, rectified = {"data": data}, self._rectified() - set(wanted)
+        maps, rectified = {"data": data}, self.rectified() - set(wanted)
         joined, into = self._joined(rectified)
         for name, inputs in self.reads.items():
             if len(found) == len(wanted):
@@ -101,8 +101,9 @@ class Net(Module):
         outputs = tuple(found[name] for name in wanted)
         return outputs if len(outputs) > 1 else outputs[0]
 
-    def _rectified(self) -> set[str]:
-        """The convolutions whose one reader is a ReLU."""
+    def rectified(self) -> set[str]:
+        """The convolutions whose one reader is a ReLU: they set negative numbers to 0 themselves,
+        and the ReLU passes their maps on."""
         readers = {}
         for name, inputs in self.reads.items():
             for source in inputs:
@@ -119,16 +120,25 @@ class Net(Module):
         """The maps of every Cat that joins rectified convolutions, and for each convolution its
         part of them."""
         joined, into = {}, {}
+        for name, convolutions in self.joins(rectified).items():
+            joined[name] = F.Joined([self._modules[conv].weight.shape[0] for conv in convolutions])
+            into |= {conv: joined[name].part(i) for i, conv in enumerate(convolutions)}
+        return joined, into
+
+    def joins(self, rectified: set[str] | None = None) -> dict[str, list[str]]:
+        """Each Cat that reads nothing but rectified convolutions, of which no other Cat reads one:
+        the names of these, which write their maps side by side into its own."""
+        rectified = self.rectified() if rectified is None else rectified
+        found, taken = {}, set()
         for name, inputs in self.reads.items():
             if type(self._modules[name]) is not Cat:
                 continue
             before = [self.reads.get(source, (source,))[0] for source in inputs]
-            fresh = len(set(before)) == len(before) and not any(conv in into for conv in before)
-            if fresh and all(conv in rectified for conv in before):
-                channels = [self._modules[conv].weight.shape[0] for conv in before]
-                joined[name] = F.Joined(channels)
-                into |= {conv: joined[name].part(i) for i, conv in enumerate(before)}
-        return joined, into
+            fresh = len(set(before)) == len(before) and not taken & set(before)
+            if fresh and rectified.issuperset(before):
+                found[name] = before
+                taken |= set(before)
+        return found
 
 
 def table(model) -> list[tuple[str, Module, tuple[str, ...]]]:

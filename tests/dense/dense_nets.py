@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minifcn import models, nn
+from minifcn import Tensor, models, nn
 
 WIDTHS = {"lenet": 1, "alexnet": 0.05, "vgg16": 0.02, "googlenet": 0.05, "squeezenet": 0.15}
 
@@ -25,9 +25,26 @@ def drawn(net, seed=0, whole=False):
 
 
 def classifier(name, whole=False, seed=0):
-    """One of the paper's classifiers, narrow, as a net of maps."""
+    """One of the paper's classifiers, narrow, as a net of maps. ``whole``: all its sums are exact;
+    what local response normalisation and averaging make is rounded to sixty-fourths for that."""
     net = models.convolutionalize(models.build(name, 3, width=WIDTHS[name]))
+    for _, layer in net.named_modules():
+        if whole and type(layer) in ROUNDED:
+            layer.__class__ = ROUNDED[type(layer)]
     return drawn(net, seed, whole)
+
+
+class RoundedNorm(nn.LocalResponseNorm):
+    def forward(self, x):
+        return Tensor(np.round(super().forward(x).data * 64) / 64)
+
+
+class RoundedMean(nn.AvgPool2d):
+    def forward(self, x):
+        return Tensor(np.round(super().forward(x).data * 64) / 64)
+
+
+ROUNDED = {nn.LocalResponseNorm: RoundedNorm, nn.AvgPool2d: RoundedMean}
 
 
 def chain(rng):

@@ -60,37 +60,43 @@ def test_rarefied_to_any_stride_it_is_the_same(seed, backend):
         np.testing.assert_array_equal(dense.shift_and_stitch(dense.rarefy(net), x), found)
 
 
-BOTH = [(name, backend) for name in WIDTHS for backend in ("reference", "cpu")]
-BOTH.remove(("googlenet", "reference"))  # it takes a minute
-
-
-@pytest.mark.parametrize(("name", "backend"), BOTH)
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("name", WIDTHS)
 def test_full_rarefaction_is_shift_and_stitch(name, backend):
-    """To the bit where sums are exact; local response normalisation makes numbers whose sums
-    depend on their order in the last place."""
+    """To the bit: no sum depends on the order in which a backend makes it."""
     size = (1, 1) if name == "googlenet" else (3, 5)
     net = classifier(name, whole=True)
-    exact = not any(isinstance(layer, nn.LocalResponseNorm) for _, layer in net.named_modules())
     x = np.random.default_rng(1).integers(-2, 3, (1, net.input_shape[0], *size)) * 1.0
     with use_backend(backend):
         stitched = dense.shift_and_stitch(net, x)
         rarefied = dense.shift_and_stitch(dense.rarefy(net), x)
-    assert np.ptp(stitched) > 0 or stitched[0, :, 0, 0].any()
-    if exact:
-        np.testing.assert_array_equal(rarefied, stitched)
-    else:
-        np.testing.assert_allclose(rarefied, stitched, rtol=1e-13)
+    assert np.ptp(stitched) > 0
+    np.testing.assert_array_equal(rarefied, stitched)
 
 
-@pytest.mark.parametrize("to_stride", [2, 4, 8, 16])
-@pytest.mark.parametrize("name", ["vgg16", "squeezenet", "alexnet"])
-def test_partial_rarefaction_is_the_partial_stitch(name, to_stride):
-    net = classifier(name)
-    x = np.random.default_rng(1).standard_normal((1, 3, 5, 3))
-    with use_backend("cpu"):
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("to_stride", [4, 8, 16])
+@pytest.mark.parametrize("name", ["vgg16", "googlenet", "squeezenet", "alexnet"])
+def test_partial_rarefaction_is_the_partial_stitch(name, to_stride, backend):
+    net = classifier(name, whole=True)
+    x = np.random.default_rng(1).integers(-2, 3, (1, 3, 2, 3)) * 1.0
+    with use_backend(backend):
         stitched = dense.shift_and_stitch(net, x)
         partial = dense.shift_and_stitch(dense.rarefy(net, to_stride), x)
-    np.testing.assert_allclose(partial, stitched, rtol=1e-12, atol=1e-12 * np.abs(stitched).max())
+    assert np.ptp(stitched) > 0
+    np.testing.assert_array_equal(partial, stitched)
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_with_any_weights_they_differ_by_rounding_alone(name):
+    """A sum of rounded products may end on its neighbour where its order is another."""
+    net = classifier(name)
+    x = np.random.default_rng(1).standard_normal((1, net.input_shape[0], 2, 3))
+    with use_backend("cpu"):
+        stitched = dense.shift_and_stitch(net, x)
+        rarefied = dense.shift_and_stitch(dense.rarefy(net), x)
+    largest = np.abs(stitched).max()
+    np.testing.assert_allclose(rarefied, stitched, rtol=1e-12, atol=1e-12 * largest)
 
 
 def test_of_a_net_that_upsamples_the_scores_before_it():
@@ -132,6 +138,21 @@ def test_bytes_of_maps_by_hand():
     net.add("d", nn.Sum(), "a", "c")
     assert bytes_of_maps(net, (10, 10)) == 3 * 4 * 64 * 4
     assert bytes_of_maps(net, (10, 10), 5, np.float64) == 2 * 5 * 3 * 4 * 64 * 4
+
+
+def test_maps_that_are_made_in_another_take_no_memory():
+    """ReLUs work in place, and the parts of a Cat are written into its own map."""
+    net = nn.Net((2, None, None))
+    net.add("a", nn.Conv2d(2, 3, 1), "data")
+    net.add("relu_a", nn.ReLU())
+    net.add("b", nn.Conv2d(2, 5, 1), "data")
+    net.add("relu_b", nn.ReLU())
+    net.add("joined", nn.Cat(), "relu_a", "relu_b")
+    assert net.joins() == {"joined": ["a", "b"]}
+    assert bytes_of_maps(net, (10, 10)) == (200 + 800) * 4
+    net.add("c", nn.Conv2d(8, 4, 3))  # 8*100 + 4*64
+    net.add("relu_c", nn.ReLU())
+    assert bytes_of_maps(net, (10, 10)) == (800 + 256) * 4
 
 
 def test_what_cannot_be_stitched():
