@@ -12,8 +12,8 @@ size that it has. Nothing is computed but shapes. --table prints the structural 
 Table 1; --least-padding the smallest padding of the first layer with which images of every size
 are covered; --image draws over a picture what one pixel of the scores, and of the layers before
 them, sees. --dense compares the ways to score every pixel, on images of --size: interpolation,
-shift-and-stitch, partial and full rarefaction: passes, multiply-adds and memory, counted, and
-seconds, measured with random weights where the maps take at most --memory; and draws them.
+shift-and-stitch, partial and full rarefaction: passes, multiply-adds and memory, counted; memory
+and seconds, measured with random weights where the maps take at most --memory; and draws them.
 """
 
 import argparse

@@ -6,6 +6,7 @@ the same products are computed, and in how large the maps are that have to be ke
 """
 
 import time
+import tracemalloc
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,8 @@ class Way:
     name; stride: of the net's output, in pixels; passes: runs of the net; macs: multiply-adds in
     all; memory: bytes of the maps of one pass; field: pixels (vertical, horizontal) that a score
     sees; step: pixels from one that is computed to the next, the finest that the scores can tell
-    apart; seconds: measured, None where it was not.
+    apart. Measured, and None where it was not: seconds of all passes; peak, bytes that NumPy's
+    arrays took at most during one.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Way:
     field: tuple[int, int]
     step: int
     seconds: float | None = None
+    peak: int | None = None
 
 
 def ways(
@@ -42,9 +45,9 @@ def ways(
 ) -> list[Way]:
     """Interpolation, shift-and-stitch, partial and full rarefaction of a net, on one image size.
 
-    model: as for ``shift_and_stitch``, with one stride for both axes. measure: run one pass of
-    each way on noise, and take its time as often as there are passes; a way whose maps need more
-    than ``most`` bytes (0: any number) is only counted. Raises ValueError for a net that
+    model: as for ``shift_and_stitch``, with one stride for both axes. measure: run a pass of each
+    way on noise a few times, and take its time as often as there are passes; a way whose maps need
+    more than ``most`` bytes (0: any number) is only counted. Raises ValueError for a net that
     ``rarefy`` refuses.
     """
     axes = geometry.trace(model).rows[-1].axes
@@ -69,7 +72,8 @@ def ways(
             step=stride if t is None else 1,
         )
         if measure and (not most or way.memory <= most):
-            way.seconds = passes * _seconds(net, window)
+            seconds, way.peak = _measured(net, window)
+            way.seconds = passes * seconds
         found.append(way)
     return found
 
@@ -85,20 +89,21 @@ def _divisors(stride: int) -> list[int]:
 def table(found: list[Way]) -> str:
     """As text."""
     lines = [
-        f"{'way':18} {'passes':>6} {'G multiply-adds':>15} {'MB of maps':>10} {'seconds':>8} "
-        f"{'sees':>11} {'every':>5}"
+        f"{'way':18} {'passes':>6} {'G multiply-adds':>15} {'MB of maps':>10} {'measured':>8} "
+        f"{'seconds':>8} {'sees':>11} {'every':>5}"
     ]
     for way in found:
         seconds = "-" if way.seconds is None else f"{way.seconds:.3g}"
+        peak = "-" if way.peak is None else f"{way.peak / 2**20:.1f}"
         lines.append(
             f"{way.name:18} {way.passes:6} {way.macs / 1e9:15.2f} {way.memory / 2**20:10.1f} "
-            f"{seconds:>8} {way.field[0]:5}x{way.field[1]:<5} {way.step:5}"
+            f"{peak:>8} {seconds:>8} {way.field[0]:5}x{way.field[1]:<5} {way.step:5}"
         )
     return "\n".join(lines)
 
 
-def _seconds(net, size: tuple[int, int]) -> float:
-    """Of one run on noise: the least of three, or the first if it is long."""
+def _measured(net, size: tuple[int, int]) -> tuple[float, int]:
+    """Seconds of one run on noise, the least of three, or the first if it is long; and bytes."""
     shape = 1, geometry.channels_of(net), *size
     noise = Tensor(np.random.default_rng(0).standard_normal(shape, np.float32))
     times = []
@@ -107,4 +112,9 @@ def _seconds(net, size: tuple[int, int]) -> float:
             started = time.perf_counter()
             net(noise)
             times.append(time.perf_counter() - started)
-    return min(times)
+        tracemalloc.start()
+        try:
+            net(noise)
+            return min(times), tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()

@@ -8,7 +8,7 @@ from .picture import save_figure
 
 PANELS = (  # attribute, unit of the axis, divisor
     ("macs", "multiply-adds (G)", 1e9),
-    ("memory", "maps (MB)", 2**20),
+    ("memory", "maps, predicted (MB)", 2**20),
     ("seconds", "seconds", 1.0),
 )
 
@@ -16,8 +16,9 @@ PANELS = (  # attribute, unit of the axis, divisor
 def draw_ways(path: str | os.PathLike, ways: Sequence, title: str = "") -> None:
     """Draw three panels of bars, one bar a way: multiply-adds, bytes of maps, seconds.
 
-    ways: as ``dense.ways`` makes them: objects with name, macs, memory and seconds, the last None
-    where it was not measured. Raises ValueError where there is none.
+    ways: as ``dense.ways`` makes them: objects with name, macs, memory, seconds and peak, the last
+    two None where they were not measured; the peak is written beside the predicted memory. Raises
+    ValueError where there is none.
     """
     from matplotlib.figure import Figure
 
@@ -33,13 +34,18 @@ def draw_ways(path: str | os.PathLike, ways: Sequence, title: str = "") -> None:
         least = min((value for value in shown if value > 0), default=1)
         axes.barh(names, [max(bar, least / 3) for bar in shown], color=colour)
         axes.set_xscale("log")
-        axes.set_xlim(least / 3, 10 * max(*shown, least))
+        axes.set_xlim(least / 3, 20 * max(*shown, least))
         for i, (value, bar) in enumerate(zip(values, shown, strict=True)):
-            number = f"{bar:,.0f}" if bar >= 100 else f"{bar:.3g}"
-            text = number if value is not None else "not measured"
+            text = _number(bar) if value is not None else "not measured"
+            if attribute == "memory" and ways[i].peak is not None:
+                text += f"; found {_number(ways[i].peak / divisor)}"
             axes.text(max(bar, least / 3) * 1.15, i, text, va="center", fontsize=8)
         axes.set_xlabel(unit)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].invert_yaxis()
     figure.suptitle(title)
     save_figure(path, figure)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -44,6 +44,9 @@ def test_what_is_too_large_is_not_run():
     most = sorted(way.memory for way in found)[1]
     again = dense.ways(net, (30, 40), most=most)
     assert [way.seconds is None for way in again] == [way.memory > most for way in found]
+    assert [way.peak is None for way in again] == [way.memory > most for way in found]
+    for way in found:  # a few kilobytes are Python's own
+        assert 0.5 * way.memory < way.peak < way.memory + 50_000
     lines = dense.table(again).splitlines()
     assert len(lines) == 1 + len(found)
     assert lines[1].startswith("interpolation ")

@@ -9,8 +9,8 @@ from PIL import Image
 from minifcn import viz
 
 
-def way(name, macs, memory, seconds):
-    return SimpleNamespace(name=name, macs=macs, memory=memory, seconds=seconds)
+def way(name, macs, memory, seconds, peak=None):
+    return SimpleNamespace(name=name, macs=macs, memory=memory, seconds=seconds, peak=peak)
 
 
 def widths(path, colour):
@@ -22,7 +22,7 @@ def widths(path, colour):
 
 
 def test_bars_are_as_long_as_their_logarithms(tmp_path):
-    ways = [way("a", 1e9, 2**20, 0.01), way("b", 1e11, 2**30, None)]
+    ways = [way("a", 1e9, 2**20, 0.01, 2**20), way("b", 1e11, 2**30, None)]
     viz.draw_ways(tmp_path / "w.png", ways, "title")
     found = sorted(set(widths(tmp_path / "w.png", (0x00, 0x72, 0xB2)).tolist()))
     # From a third of the least: log(3) and log(300) of the axis
