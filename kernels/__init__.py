@@ -15,7 +15,7 @@ ints:
                    conv2d_grad_input(gy, w, input_size, stride, padding, dilation, groups) -> gx
                    conv2d_grad_weight(gy, x, kernel_size, stride, padding, dilation, groups)
                        -> gw
-                   empty_maps(shape, dtype) -> an array for such results
+                   empty_maps(shape, like) -> an array for such results
     matmul.py      matmul(a, b) -> y
     pool.py        max_pool2d(x, kernel_size, stride, padding, dilation, output_size,
                        want_argmax=True) -> y, argmax or None

@@ -25,8 +25,7 @@ import numpy as np
 
 from ..shapes import conv_size
 from . import direct, gradient, winograd, winograd_gradient, winograd_panels
-from .layout import channels_last
-from .layout import empty as empty_maps
+from .layout import channels_last, empty
 from .memo import remembered
 
 Pair = tuple[int, int]
@@ -44,6 +43,11 @@ def set_algorithm(name: str) -> None:
     _algorithm = name
 
 
+def empty_maps(shape: tuple[int, int, int, int], like):
+    """An uninitialised array of maps (N, C, H, W) of like's dtype, channels last."""
+    return empty(shape, like.dtype)
+
+
 def conv2d(
     x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu=False, out=None
 ):
@@ -53,7 +57,7 @@ def conv2d(
     with ``relu``; in ``out``, some channels of an array of ``empty_maps``, if that is given.
     """
     shape, filters, origin = _shapes(x.shape, w.shape, *map(tuple, (stride, padding, dilation)))
-    y = empty_maps(shape, x.dtype) if out is None else out
+    y = empty(shape, x.dtype) if out is None else out
     w_g = w.reshape(groups, len(w) // groups, *filters)
     _correlate(_dense_channels(x), w_g, y, b, origin, stride, dilation, relu, keep=w)
     return y
@@ -68,7 +72,7 @@ def conv2d_grad_input(
     is the transposed convolution of gy.
     """
     N, (K, Cg) = len(gy), w.shape[:2]
-    gx = empty_maps((N, Cg * groups, *input_size), gy.dtype)
+    gx = empty((N, Cg * groups, *input_size), gy.dtype)
     w = w.reshape(groups, K // groups, *w.shape[1:]).swapaxes(1, 2)
     gy = _dense_channels(gy)
     m = winograd_tile(w, gy.shape, tuple(stride), tuple(dilation))

@@ -21,9 +21,10 @@ Pair = tuple[int, int]
 WORKSPACE = 32 * 2**20  # bytes of columns alive at a time
 
 
-def empty_maps(shape: tuple[int, int, int, int], dtype):
-    """An uninitialised array of maps (N, C, H, W), laid out as these kernels lay out theirs."""
-    return np.empty(shape, dtype)
+def empty_maps(shape: tuple[int, int, int, int], like):
+    """An uninitialised array of maps (N, C, H, W) of like's dtype, laid out as these kernels lay
+    out theirs."""
+    return np.empty(shape, like.dtype)
 
 
 def conv2d(
@@ -37,7 +38,7 @@ def conv2d(
     (N, _, H, W), (K, Cg, KH, KW) = x.shape, w.shape
     OH, OW = _output_size((H, W), (KH, KW), stride, padding, dilation)
     x = _pad(x, padding)
-    y = empty_maps((N, K, OH, OW), x.dtype) if out is None else out
+    y = empty_maps((N, K, OH, OW), x) if out is None else out
     w = w.reshape(groups, K // groups, Cg * KH * KW)
     for n in range(N):
         for g in range(groups):

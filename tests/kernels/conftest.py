@@ -1,17 +1,28 @@
 """The backends, dtypes and settings that the kernels are tested with."""
 
-import importlib
-
 import numpy as np
 import pytest
+from on_device import native_table, table
 
-BACKENDS = ("reference", "cpu")
+BACKENDS = ("reference", "cpu", "emulated", "cuda")
 
 
 @pytest.fixture(params=BACKENDS)
 def backend(request):
     """The kernel table of each backend."""
-    return importlib.import_module(f"minifcn.kernels.{request.param}")
+    return table(request.param)
+
+
+@pytest.fixture(params=BACKENDS[1:])
+def fast(request):
+    """The kernel table of each backend but the reference, which they are compared with."""
+    return table(request.param)
+
+
+@pytest.fixture(params=BACKENDS[1:])
+def native(request):
+    """The same tables for arrays of their own, and the module that makes those."""
+    return native_table(request.param)
 
 
 @pytest.fixture(params=["float32", "float64"])
@@ -19,7 +30,13 @@ def dtype(request):
     return np.dtype(request.param)
 
 
-@pytest.fixture(params=[("cpu", "float64"), ("cpu", "float32"), ("reference", "float32")])
+@pytest.fixture(
+    params=[
+        ("reference", "float32"),
+        *((name, dtype) for name in BACKENDS[1:] for dtype in ("float64", "float32")),
+    ],
+    ids="-".join,
+)
 def compared(request):
     """A backend, a dtype and how near it must be to the reference in float64.
 
@@ -28,7 +45,7 @@ def compared(request):
     """
     backend, name = request.param
     tolerance = {"float64": 1e-12, "float32": 1e-5}[name]
-    return importlib.import_module(f"minifcn.kernels.{backend}"), np.dtype(name), tolerance
+    return table(backend), np.dtype(name), tolerance
 
 
 @pytest.fixture

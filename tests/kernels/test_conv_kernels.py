@@ -297,7 +297,7 @@ def test_written_between_other_channels(case, dtype, settings):
     for backend, before in ((cpu, 3), (cpu, 16), (reference, 3)):
         y = backend.conv2d(x, w, b, (1, 1), padding, (1, 1), 1, relu=True)
         N, K, *size = y.shape
-        maps = backend.empty_maps((N, before + K + 16, *size), dtype)
+        maps = backend.empty_maps((N, before + K + 16, *size), x)
         maps[...] = 777
         out = maps[:, before : before + K]
         result = backend.conv2d(x, w, b, (1, 1), padding, (1, 1), 1, relu=True, out=out)

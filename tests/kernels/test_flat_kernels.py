@@ -7,6 +7,7 @@ import pytest
 from geometries import array, channels_last
 from minifcn.kernels import cpu, reference
 from minifcn.kernels.cpu import flat, layout
+from on_device import to_numpy
 
 SHAPES = [(), (1,), (7,), (100_003,), (3, 5), (2, 33, 41, 7), (1, 21, 70, 70), (0, 4)]
 
@@ -27,23 +28,36 @@ def test_exact(backend, dtype):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_agrees_with_reference(shape, dtype):
-    """To the bit, whatever the orders of the two, and with the order of the first."""
+def test_agrees_with_reference(fast, shape, dtype):
+    """To the bit, whatever the orders of the two."""
     rng = np.random.default_rng(1)
     a, b, keep = array(rng, shape, dtype), array(rng, shape, dtype), rng.random(shape) < 0.4
     for x, y in product(_orders(a), _orders(b)):
-        total = cpu.add(x, y)
+        total = fast.add(x, y)
         assert np.array_equal(total, reference.add(a, b))
-        assert np.array_equal(cpu.scale(x, 0.3), reference.scale(a, 0.3))
+        assert np.array_equal(fast.scale(x, 0.3), reference.scale(a, 0.3))
         for mask in _orders(keep):
             expected = reference.dropout(a, keep, 1 / 0.7)
-            assert np.array_equal(cpu.dropout(x, mask, 1 / 0.7), expected)
+            assert np.array_equal(fast.dropout(x, mask, 1 / 0.7), expected)
         before = x.copy(order="K")
-        assert cpu.add_(before, y) is before
+        assert fast.add_(before, y) is before
         assert np.array_equal(before, total)
 
 
-def test_results_lie_as_their_arguments_do(dtype):
+def test_results_lie_as_their_arguments_do(native, dtype):
+    (kernels, xp), x = native, array(np.random.default_rng(2), (2, 3, 5, 7), dtype)
+    for order in ((0, 1, 2, 3), (3, 2, 1, 0), (1, 2, 3, 0), (0, 2, 3, 1)):
+        laid = xp.asarray(x.transpose(order).copy()).transpose(tuple(np.argsort(order)))
+        results = kernels.add(laid, laid), kernels.scale(laid, 3), kernels.relu(laid)
+        for y, expected in zip(results, (x + x, 3 * x, np.maximum(x, 0)), strict=True):
+            assert y.dtype == dtype
+            assert y.strides == laid.strides
+            assert np.array_equal(to_numpy(y), expected)
+        dropped = kernels.dropout(laid, xp.asarray(x) > 0, 2)
+        assert np.array_equal(to_numpy(dropped), 2 * np.maximum(x, 0))
+
+
+def test_results_of_the_cpu_start_where_cache_lines_do(dtype):
     x = array(np.random.default_rng(2), (2, 3, 5, 7), dtype)
     for laid in _orders(x):
         for y in (cpu.add(laid, laid), cpu.scale(laid, 3), cpu.relu(laid)):
@@ -110,8 +124,33 @@ def test_side_by_side_exact(backend, dtype):
     assert y[0, :, 0, 1].tolist() == [1, 3, 3, 3, 2, 2]
 
 
+def test_a_number_that_is_an_array(native, dtype):
+    """On a GPU it need not come back to be multiplied by; a float64 does not widen float32."""
+    kernels, xp = native
+    x = xp.asarray(np.array([1, -2, 4], dtype))
+    for number in (xp.asarray(np.array(0.5, dtype)), np.float64(0.5), 0.5):
+        y = kernels.scale(x, number)
+        assert y.dtype == dtype
+        assert to_numpy(y).tolist() == [0.5, -1, 2]
+
+
+def test_in_place_in_parts_of_other_arrays(native, dtype):
+    """Every order of the two; what lies between is left alone."""
+    kernels, xp = native
+    wide = xp.asarray(np.arange(2 * 3 * 4 * 10, dtype=dtype).reshape(2, 3, 4, 10))
+    part, before = wide.transpose(0, 3, 1, 2)[:, 2:7], to_numpy(wide).copy()
+    y = xp.asarray(np.arange(2 * 5 * 3 * 4, dtype=dtype).reshape(2, 5, 3, 4))
+    assert kernels.add_(part, y) is part
+    expected = before.transpose(0, 3, 1, 2)[:, 2:7] + to_numpy(y)
+    assert np.array_equal(to_numpy(part), expected)
+    after = to_numpy(wide)
+    assert np.array_equal(after[..., :2], before[..., :2])
+    assert np.array_equal(after[..., 7:], before[..., 7:])
+    assert np.array_equal(to_numpy(kernels.add(part, y)), expected + to_numpy(y))
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -3])
-def test_side_by_side(axis, dtype):
+def test_side_by_side(fast, axis, dtype):
     """Parts that lie channels last, or not, or among other channels, or are empty."""
     rng = np.random.default_rng(4)
     for count in (1, 2, 5):
@@ -123,12 +162,20 @@ def test_side_by_side(axis, dtype):
                 wide = array(rng, (shape[0], shape[1] + 5, *shape[2:]), dtype, True)
                 choices = array(rng, shape, dtype), array(rng, shape, dtype, True)
                 parts.append((*choices, wide[:, 2 : 2 + shape[1]])[int(rng.integers(3))])
-            y = cpu.cat(parts, axis)
+            y = fast.cat(parts, axis)
             assert y.dtype == dtype
             assert np.array_equal(y, np.concatenate(parts, axis))
-    if axis in (1, -3):
-        y = cpu.cat([channels_last(p) for p in parts], axis)
-        assert layout.is_channels_last(y)
+
+
+def test_side_by_side_lies_channels_last(native, dtype):
+    """Where its parts do, one of them with a single channel."""
+    (kernels, xp), rng = native, np.random.default_rng(9)
+    parts = [array(rng, (2, C, 3, 5), dtype) for C in (1, 4, 2)]
+    last = [xp.asarray(p.transpose(0, 2, 3, 1).copy()).transpose(0, 3, 1, 2) for p in parts]
+    y = kernels.cat(last, 1)
+    assert y.transpose(0, 2, 3, 1).flags.c_contiguous
+    assert np.array_equal(to_numpy(y), np.concatenate(parts, 1))
+    if xp is np:
         assert y.ctypes.data % 64 == 0
 
 

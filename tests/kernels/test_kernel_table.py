@@ -3,14 +3,17 @@
 import inspect
 import re
 
-from minifcn.kernels import cpu, reference
+import pytest
+from minifcn.kernels import cpu, cuda, reference
 
 from minifcn import kernels
 
 
-def test_the_signatures_are_the_same():
+@pytest.mark.parametrize("backend", [cpu, cuda], ids=["cpu", "cuda"])
+def test_the_signatures_are_the_same(backend):
+    assert set(reference.__all__) <= set(backend.__all__)
     for name in reference.__all__:
-        one, other = (inspect.signature(getattr(b, name)).parameters for b in (reference, cpu))
+        one, other = (inspect.signature(getattr(b, name)).parameters for b in (reference, backend))
         assert list(one) == list(other), name
         assert [p.default for p in one.values()] == [p.default for p in other.values()], name
 

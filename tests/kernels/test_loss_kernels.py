@@ -3,10 +3,17 @@
 import numpy as np
 import pytest
 from geometries import array, channels_last, check_close, inner
-from minifcn.kernels import cpu, reference
+from minifcn.kernels import cpu, cuda, reference
 from minifcn.kernels.cpu import layout
+from on_device import table
 
 KINDS = (np.uint8, np.int32, np.int64, np.uint16)
+
+
+@pytest.fixture(params=["cpu", "emulated", "cuda"])
+def fast(request):
+    """The backends that are compared with the reference."""
+    return table(request.param)
 
 
 def test_exact(backend, dtype):
@@ -61,6 +68,65 @@ def test_not_a_number(backend, dtype):
     assert np.array_equal(gscores[0, :, 0, 1], [0, 0])
 
 
+def test_infinities_as_in_the_reference(fast, dtype):
+    """A pixel with +inf, or of -inf alone, is NaN, but where it is ignored; -inf has no share, and
+    the loss of its class is infinite."""
+    inf = np.inf
+    for K in (3, 40):
+        scores = np.zeros((7, K), dtype)
+        scores[1, 0], scores[2, 2], scores[3], scores[4, 1], scores[5] = inf, inf, -inf, -inf, -inf
+        scores[5, 1], scores[6, :2] = 4, (inf, -inf)
+        scores = scores.T.reshape(1, K, 1, 7).copy()
+        for label in (0, 1, 2, 255):
+            labels = np.full((1, 1, 7), label)
+            with np.errstate(invalid="ignore"):
+                expected = reference.cross_entropy(scores, labels, None, 255)
+                rest = labels, expected[1], np.ones((1, 1, 7), dtype), 255
+                gscores = reference.cross_entropy_grad(scores, *rest)
+            for a, e in zip(
+                (*fast.cross_entropy(scores, labels, None, 255),
+                 fast.cross_entropy_grad(scores, *rest)),
+                (*expected, gscores), strict=True,
+            ):  # fmt: skip
+                np.testing.assert_allclose(a, e, 8 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, np.int8, np.int16, np.uint32])
+def test_labels_of_any_type(kind, backend):
+    """The largest number is no class: it is ignored, and nothing else is. Where the ignored number
+    is one that the type does not hold, no pixel is."""
+    scores = np.log([[1.0, 1, 1], [1, 3, 3]]).reshape(1, 2, 1, 3)
+    top = int(np.iinfo(kind).max)
+    for ignore, middle in ((top, top), (-1, 1)):
+        labels = np.array([[[0, middle, 1]]], kind)
+        losses, lse = backend.cross_entropy(scores, labels, None, ignore)
+        expected = np.log([2, 1 if middle == top else 4 / 3, 4 / 3])
+        check_close(losses, [[expected]], 1e-15)
+        g = backend.cross_entropy_grad(scores, labels, lse, np.ones((1, 1, 3)), ignore)
+        expected = [1 / 2 - 1, 0 if middle == top else 1 / 4, 1 / 4]
+        check_close(g[0, 0, 0], expected, 1e-15)
+
+
+@pytest.mark.parametrize("name", ["emulated", "cuda"])
+def test_arrays_of_the_gpu_with_gaps(name, dtype):
+    """The same bits from arrays that do not lie dense there; a scale may be one number for all."""
+    xp, rng = table(name).module, np.random.default_rng(7)
+    scores = xp.asarray(array(rng, (2, 10, 6, 8), dtype))
+    labels = xp.asarray(rng.integers(0, 4, (2, 12, 8)))
+    weight = xp.asarray(rng.uniform(1, 2, 10).astype(dtype))
+    arguments = scores[:, ::2, :, ::2], labels[:, ::2, ::2], weight[::2], 3
+    dense = [xp.ascontiguousarray(a) for a in arguments[:3]]
+    expected = cuda.cross_entropy(*dense, 3)
+    for a, e in zip(cuda.cross_entropy(*arguments), expected, strict=True):
+        assert np.array_equal(a.get(), e.get())
+    lse = xp.asarray(np.repeat(expected[1].get(), 2, axis=2))[:, :, ::2]
+    scale = xp.broadcast_to(weight[3], lse.shape)
+    g = cuda.cross_entropy_grad(*arguments[:2], lse, scale, 3)
+    expected = cuda.cross_entropy_grad(*dense[:2], expected[1], xp.ascontiguousarray(scale), 3)
+    assert np.array_equal(g.get(), expected.get())
+    assert g.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
 def test_agrees_with_reference(compared):
     backend, dtype, tolerance = compared
     for scores, labels, weight, scale, ignore in _cases(seed=1):
@@ -96,9 +162,9 @@ def test_gradient_is_the_derivative(backend):
         assert abs(slope - inner(gscores, direction)) <= 1e-6 * size, scores.shape
 
 
-@pytest.mark.parametrize("K", [1, 2, 7, 8, 9, 16, 21, 60])
+@pytest.mark.parametrize("K", [1, 2, 7, 8, 9, 16, 21, 60, 150])
 @pytest.mark.parametrize("size", [(1, 1), (7, 9), (8, 8), (9, 15)])
-def test_numbers_of_classes_and_pixels(K, size, dtype):
+def test_numbers_of_classes_and_pixels(K, size, fast, dtype):
     """Beside those of vectors and of the tiles of 64 pixels; any strides give the same bits."""
     rng = np.random.default_rng(5)
     scores, labels = array(rng, (2, K, *size)), rng.integers(0, K, (2, *size))
@@ -107,14 +173,14 @@ def test_numbers_of_classes_and_pixels(K, size, dtype):
     gscores = reference.cross_entropy_grad(scores, labels, expected[1], scale, 255)
     scores, scale = scores.astype(dtype), scale.astype(dtype)
     tolerance = 1e-12 if dtype == np.float64 else 1e-5
-    losses, lse = cpu.cross_entropy(scores, labels, None, 255)
+    losses, lse = fast.cross_entropy(scores, labels, None, 255)
     check_close(losses, expected[0], tolerance)
     check_close(lse, expected[1], tolerance)
-    ours = cpu.cross_entropy_grad(scores, labels, lse, scale, 255)
+    ours = fast.cross_entropy_grad(scores, labels, lse, scale, 255)
     check_close(ours, gscores, tolerance)
     for same in (channels_last(scores), scores[..., ::-1].copy()[..., ::-1]):
-        assert np.array_equal(cpu.cross_entropy(same, labels, None, 255)[1], lse)
-        assert np.array_equal(cpu.cross_entropy_grad(same, labels, lse, scale, 255), ours)
+        assert np.array_equal(fast.cross_entropy(same, labels, None, 255)[1], lse)
+        assert np.array_equal(fast.cross_entropy_grad(same, labels, lse, scale, 255), ours)
 
 
 def test_layout():
@@ -133,8 +199,8 @@ def test_layout():
     assert np.shares_memory(gflat, gflat.reshape(scores.shape))
 
 
-def test_float32_exponential_and_logarithm():
-    """Over their whole range the polynomials are within two units in the last place.
+def test_float32_exponential_and_logarithm(fast):
+    """Over their whole range they are within two units in the last place.
 
     A pixel of the scores (0, x) has log-sum-exp log(1 + e^x); one of the score x and the
     log-sum-exp 0 has the gradient e^x.
@@ -143,20 +209,20 @@ def test_float32_exponential_and_logarithm():
     x = x.astype(np.float32)
     eps, tiny = np.finfo(np.float32).eps, np.finfo(np.float32).tiny
     zero, labels = np.zeros_like(x), np.full((1, 1, x.size), 1)
-    gscores = cpu.cross_entropy_grad(
+    gscores = fast.cross_entropy_grad(
         x.reshape(1, 1, 1, -1), labels, zero.reshape(1, 1, -1), np.ones((1, 1, x.size), "f"), 255
     )
     expected = np.exp(x.astype(np.float64))
     assert np.all(np.abs(gscores.ravel() - expected) <= 2 * eps * expected + 2 * tiny)
 
     scores = np.stack([zero, x]).reshape(1, 2, 1, -1)
-    _, lse = cpu.cross_entropy(scores, np.zeros((1, 1, x.size), np.uint8), None, 255)
+    _, lse = fast.cross_entropy(scores, np.zeros((1, 1, x.size), np.uint8), None, 255)
     expected = np.log1p(np.exp(x.astype(np.float64)))
     assert np.all(np.abs(lse.ravel() - expected) <= eps * (1 + expected))
 
     many = np.zeros((1, 1000, 1, 1), np.float32)
     for classes in range(1, 1001):
-        _, lse = cpu.cross_entropy(many[:, :classes], np.zeros((1, 1, 1), np.uint8), None, 255)
+        _, lse = fast.cross_entropy(many[:, :classes], np.zeros((1, 1, 1), np.uint8), None, 255)
         assert abs(lse.item() - np.log(classes)) <= eps * max(1, np.log(classes)), classes
 
 
@@ -186,6 +252,19 @@ def test_confusion_agrees_with_counting(backend, kind):
                 expected[i, j] += 1
         counts = backend.confusion_counts(labels, predictions, classes, classes)
         assert np.array_equal(counts, expected), (shape, classes)
+
+
+def test_confusion_of_many_classes(backend):
+    """More than a block of a GPU's threads can count, and one of them is ignored."""
+    rng = np.random.default_rng(5)
+    labels, predictions = rng.integers(0, 200, (2, 3, 31, 101))
+    labels[0, 0], predictions[0, 0] = 199, 198  # near the end of the matrix
+    counts = backend.confusion_counts(labels, predictions, 200, 17)
+    expected = np.zeros((200, 200))
+    np.add.at(expected, (labels, predictions), 1)
+    expected[17] = 0
+    assert expected[199, 198] >= 101
+    assert np.array_equal(counts, expected)
 
 
 def test_confusion_of_many_pixels(backend):

@@ -1,11 +1,13 @@
 """The matrix product: every order in memory, stacks, and lengths of 0 and 1."""
 
+import importlib
 from itertools import product
 
 import numpy as np
 import pytest
 from geometries import check_close
 from minifcn.kernels import cpu
+from on_device import native_table, to_numpy
 
 SIZES = [
     (1, 1, 1),
@@ -21,16 +23,20 @@ SIZES = [
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 
 
-def matrices(rng, rows: int, columns: int, dtype):
-    """Matrices of one shape, in every order in memory."""
-    yield rng.standard_normal((rows, columns)).astype(dtype)
-    yield rng.standard_normal((columns, rows)).astype(dtype).T
-    yield rng.standard_normal((2 * rows, 3 * columns)).astype(dtype)[::2, ::3]
-    yield rng.standard_normal((rows, columns + 3)).astype(dtype)[:, 2:-1]
-    yield rng.standard_normal((columns + 3, rows)).astype(dtype)[2:-1].T
-    yield rng.standard_normal((rows, columns)).astype(dtype)[::-1, ::-1]
-    yield np.broadcast_to(rng.standard_normal((rows, 1)).astype(dtype), (rows, columns))
-    yield np.broadcast_to(rng.standard_normal(columns).astype(dtype), (rows, columns))
+def matrices(rng, rows: int, columns: int, dtype, xp=np):
+    """Matrices of one shape, in every order in memory. xp: the module that makes their arrays."""
+
+    def normal(*shape):
+        return xp.asarray(rng.standard_normal(shape).astype(dtype))
+
+    yield normal(rows, columns)
+    yield normal(columns, rows).T
+    yield normal(2 * rows, 3 * columns)[::2, ::3]
+    yield normal(rows, columns + 3)[:, 2:-1]
+    yield normal(columns + 3, rows)[2:-1].T
+    yield normal(rows, columns)[::-1, ::-1]
+    yield xp.broadcast_to(normal(rows, 1), (rows, columns))
+    yield xp.broadcast_to(normal(columns), (rows, columns))
 
 
 def test_exact(backend, dtype):
@@ -43,17 +49,20 @@ def test_exact(backend, dtype):
     assert gram.tolist() == [[17, 22, 27], [22, 29, 36], [27, 36, 45]]
 
 
+@pytest.mark.parametrize("native", ["reference", "cpu", "emulated", "cuda"], indirect=True)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_agrees_with_numpy_in_every_order(backend, dtype, size):
-    (rows, depth, columns), rng = size, np.random.default_rng(1)
-    pairs = product(matrices(rng, rows, depth, dtype), matrices(rng, depth, columns, dtype))
+def test_agrees_with_numpy_in_every_order(native, dtype, size):
+    (kernels, xp), (rows, depth, columns), rng = native, size, np.random.default_rng(1)
+    pairs = product(
+        matrices(rng, rows, depth, dtype, xp), matrices(rng, depth, columns, dtype, xp)
+    )
     for i, (a, b) in enumerate(pairs):
-        copies = a.copy(), b.copy()
-        y = backend.matmul(a, b)
+        left, right = to_numpy(a.copy()), to_numpy(b.copy())
+        y = to_numpy(kernels.matmul(a, b))
         assert y.dtype == dtype
-        check_close(y, a.astype(float) @ b.astype(float), TOLERANCE[dtype.name], i)
-        assert np.array_equal(a, copies[0])
-        assert np.array_equal(b, copies[1])
+        check_close(y, left.astype(float) @ right.astype(float), TOLERANCE[dtype.name], i)
+        assert np.array_equal(to_numpy(a), left)
+        assert np.array_equal(to_numpy(b), right)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 8])
@@ -119,3 +128,73 @@ def test_results_do_not_depend_on_the_number_of_threads(dtype, settings):
         cpu.set_num_threads(threads)
         for (a, b), y in zip(cases, expected, strict=True):
             assert np.array_equal(cpu.matmul(a, b), y), (threads, a.strides, b.strides)
+
+
+@pytest.fixture(params=["emulated", "cuda"])
+def gpu(request):
+    """The module whose arrays live on the GPU."""
+    _, module = native_table(request.param)
+    return module
+
+
+def test_added_to_what_is_there(gpu, dtype):
+    """In some columns of a larger matrix; without beta, NaN that was there does not matter."""
+    from minifcn.kernels.cuda.matmul import gemm
+
+    a, b = (gpu.asarray(np.array(rows, dtype)) for rows in ([[1, 2]], [[3, 4, 5], [6, 7, 8]]))
+    out = gpu.asarray(np.full((1, 5), np.nan, dtype))
+    part = out[:, 1:4]
+    assert gemm(a, b, out=part) is part
+    assert to_numpy(part).tolist() == [[15, 18, 21]]
+    gemm(a, b, out=part, beta=0.5)
+    assert to_numpy(part).tolist() == [[22.5, 27, 31.5]]
+    gemm(a[:, :0], b[:0], out=part, beta=2)
+    assert to_numpy(part).tolist() == [[45, 54, 63]]
+    gemm(a[:, :0], b[:0], out=part)
+    assert np.array_equal(to_numpy(out), [[np.nan, 0, 0, 0, np.nan]], equal_nan=True)
+    down = gemm(b.T, a.T, out=gpu.asarray(np.ones((3, 2), dtype))[:, 1:], beta=1)
+    assert to_numpy(down).tolist() == [[16], [19], [22]]
+
+
+def test_only_gaps_are_copied(gpu, dtype):
+    """Rows or columns that are runs of numbers are multiplied where they are."""
+    from minifcn.kernels.cuda.matmul import _operand
+
+    kept = [_operand(m)[0] is m for m in matrices(np.random.default_rng(5), 3, 4, dtype, gpu)]
+    assert kept == [True, True, False, True, True, False, False, False]
+    column = gpu.asarray(np.zeros((6, 8), dtype))[::2, 1:2]
+    assert [_operand(m)[1:] for m in (column, column.T)] == [(False, 16), (True, 16)]
+    row = gpu.asarray(np.zeros((1, 5), dtype))
+    assert [_operand(m)[1:] for m in (row, row.T)] == [(False, 5), (False, 1)]
+
+
+def test_how_exactly_cublas_is_asked_to_multiply(monkeypatch):
+    """float32 until something else is set; float64 whatever is set."""
+    from minifcn.kernels.cuda import matmul as function
+    from minifcn.kernels.cuda import precision
+
+    _, arrays = native_table("emulated")
+    module, asked = importlib.import_module("minifcn.kernels.cuda.matmul"), []
+    monkeypatch.setattr(module, "_numpy", lambda *arguments: asked.append(arguments[-1]))
+    for chosen, expected in ((None, 68), ("float32", 68), ("tf32", 77), ("bf16", 75)):
+        monkeypatch.setattr(precision, "_chosen", chosen)
+        for dtype in (np.float32, np.float64):
+            a = arrays.asarray(np.ones((2, 2), dtype))
+            function(a, a)
+            function(a[None], a)
+        assert asked[-4:] == [expected, expected, 70, 70]
+
+
+def test_the_precision_that_is_set(monkeypatch):
+    from minifcn.kernels.cuda import precision
+
+    monkeypatch.setattr(precision, "_chosen", None)
+    assert precision.precision() == "tf32"  # of convolutions
+    assert precision.precision("float32") == "float32"  # of matrix products
+    for name in precision.NAMES:
+        precision.set_precision(name)
+        assert precision.precision() == precision.precision("float32") == name
+    with pytest.raises(ValueError) as error:
+        precision.set_precision("fp8")
+    assert str(error.value) == "unknown precision 'fp8'; there are: float32, tf32, bf16"
+    assert precision.precision() == "bf16"

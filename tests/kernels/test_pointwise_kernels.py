@@ -5,6 +5,7 @@ import pytest
 from geometries import array, channels_last, check_adjoint, check_close, distinct, inner
 from minifcn.kernels import cpu, reference
 from minifcn.kernels.cpu import layout
+from on_device import to_numpy
 
 
 def test_relu_exact(backend, dtype):
@@ -17,12 +18,12 @@ def test_relu_exact(backend, dtype):
     assert np.array_equal(gx, [[0, 0, 0, 4, 5, 0, 0]])
 
 
-def test_relu_agrees_with_reference(dtype):
+def test_relu_agrees_with_reference(fast, dtype):
     for shape, last, rng in _shapes(seed=1):
         x, gy = array(rng, shape, dtype, last), array(rng, shape, dtype, not last)
-        y = cpu.relu(x)
+        y = fast.relu(x)
         assert np.array_equal(y, reference.relu(x)), (shape, last)
-        assert np.array_equal(cpu.relu_grad(gy, y), reference.relu_grad(gy, y)), (shape, last)
+        assert np.array_equal(fast.relu_grad(gy, y), reference.relu_grad(gy, y)), (shape, last)
 
 
 def test_relu_gradient_is_the_derivative(backend):
@@ -64,6 +65,28 @@ def test_relu_keeps_the_layout(dtype):
     assert np.array_equal(y, np.maximum(x[:, :, :, ::2], 0))
 
 
+def test_relu_of_any_strides(native, dtype):
+    """A scalar, gaps, backwards, one number many times; the gradient into each of these."""
+    kernels, xp = native
+    x, g = (xp.asarray(a) for a in array(np.random.default_rng(14), (2, 3, 4, 5, 6), dtype)[:2])
+    for part in (
+        lambda a: a[0, 0, 0, 0, ...],
+        lambda a: a[:, 1:, ::2, 1:-1],
+        lambda a: a[:, ::-1, :, ::-1],
+        lambda a: xp.broadcast_to(a[:1, :, :1], a.shape),
+    ):
+        some, slopes = part(x), part(g)
+        y = kernels.relu(some)
+        assert np.array_equal(to_numpy(y), np.maximum(to_numpy(some), 0))
+        expected = reference.relu_grad(to_numpy(slopes), to_numpy(y))
+        assert np.array_equal(to_numpy(kernels.relu_grad(slopes, y)), expected)
+        whole = xp.asarray(np.full(g.shape, 7, dtype))
+        out = whole if 0 in part(whole).strides else part(whole)
+        assert kernels.relu_grad(slopes, y, out=out) is out
+        assert np.array_equal(to_numpy(out), expected)
+        assert (to_numpy(whole) == 7).sum() == whole.size - out.size
+
+
 def test_bias_gradient_exact(backend, dtype):
     """Two images, two channels, 1x2 pixels; the rectifier was closed at two places."""
     gy = np.array([[[[1, 2]], [[3, 4]]], [[[10, 20]], [[30, np.nan]]]], dtype)
@@ -79,7 +102,7 @@ def test_bias_gradient_exact(backend, dtype):
 
 
 @pytest.mark.parametrize("channels", [1, 3, 21, 64, 600])
-def test_bias_gradient_of_long_sums(channels, dtype):
+def test_bias_gradient_of_long_sums(fast, channels, dtype):
     """As near to the sum in float64 as sums of 16 numbers in the array's own precision are."""
     rng = np.random.default_rng(10)
     shape = 2, channels, 61, 83
@@ -90,28 +113,71 @@ def test_bias_gradient_of_long_sums(channels, dtype):
         return np.ascontiguousarray(g.swapaxes(0, 1), "f8").reshape(channels, -1).sum(axis=1)
 
     for g in (gy, channels_last(gy)):
-        check_close(cpu.bias_grad(g), exact(g), tolerance, channels)
+        check_close(fast.bias_grad(g), exact(g), tolerance, channels)
         expected = reference.relu_grad(g, y)
         own = g.copy(order="K")
-        for gx, gb in (cpu.relu_bias_grad(g, y), cpu.relu_bias_grad(own, y, out=own)):
+        for gx, gb in (fast.relu_bias_grad(g, y), fast.relu_bias_grad(own, y, out=own)):
             assert np.array_equal(gx, expected)
             check_close(gb, exact(expected), tolerance, channels)
         assert gx is own
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 7, 9), (1, 64, 11, 13), (3, 700, 3, 2), (2, 4, 0, 3)])
-def test_bias_gradient_among_other_channels(shape, dtype):
-    """Some channels of larger maps: the same bits, and gx without gaps."""
-    rng = np.random.default_rng(13)
-    N, C, *size = shape
-    gy, y = (array(rng, (N, C + 9, *size), dtype, True)[:, 4 : 4 + C] for _ in range(2))
-    expected = cpu.relu_bias_grad(gy.copy(), y.copy())
+def test_bias_gradient_among_other_channels(native, shape, dtype):
+    """Some channels of larger maps: the same bits, gx without gaps; into gy, among the others."""
+    (kernels, xp), rng, (N, C, H, W) = native, np.random.default_rng(13), shape
+    wide = array(rng, (N, H, W, C + 9), dtype), array(rng, (N, H, W, C + 9), dtype)
+    (gy, y), some = (xp.asarray(a) for a in wide), slice(4, 4 + C)
+    gy, y = (a.transpose(0, 3, 1, 2)[:, some] for a in (gy, y))
+    expected = [to_numpy(a) for a in kernels.relu_bias_grad(gy.copy(), y.copy())]
+    assert np.array_equal(expected[0], reference.relu_grad(to_numpy(gy), to_numpy(y)))
     for g, values in ((gy, y), (gy.copy(), y), (gy, y.copy())):
-        gx, gb = cpu.relu_bias_grad(g, values)
-        assert layout.is_channels_last(gx)
-        assert np.array_equal(gx, expected[0])
-        assert np.array_equal(gb, expected[1])
-        assert np.array_equal(cpu.bias_grad(g), cpu.bias_grad(gy.copy()))
+        gx, gb = kernels.relu_bias_grad(g, values)
+        assert gx.transpose(0, 2, 3, 1).flags.c_contiguous
+        assert np.array_equal(to_numpy(gx), expected[0])
+        assert np.array_equal(to_numpy(gb), expected[1])
+        plain, among = (to_numpy(kernels.bias_grad(a)) for a in (gy.copy(), g))
+        assert np.array_equal(plain, among)
+    for order in ((0, 2, 3, 1), (0, 1, 2, 3)):
+        own = xp.asarray(wide[0].transpose(0, 3, 1, 2).transpose(order).copy())
+        own = own.transpose(tuple(np.argsort(order)))
+        part = own[:, some]
+        gx, gb = kernels.relu_bias_grad(part, y, out=part)
+        assert gx is part
+        assert np.array_equal(to_numpy(gb), expected[1])
+        after = wide[0].transpose(0, 3, 1, 2).copy()
+        after[:, some] = expected[0]
+        assert np.array_equal(to_numpy(own), after)
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize("native", ["emulated", "cuda"], indirect=True)
+def test_bias_gradient_of_few_blocks_of_threads(native, blocks, dtype, monkeypatch):
+    """A thread of a GPU then adds up many pixels, some at a time: whole numbers, exactly."""
+    from minifcn.kernels.cuda import activation
+
+    monkeypatch.setattr(activation, "BLOCKS", blocks)
+    (kernels, xp), rng = native, np.random.default_rng(16)
+    for channels in (3, 64):
+        gy = rng.integers(-9, 10, (2, channels, 61, 47)).astype(dtype)
+        y = rng.integers(-1, 2, gy.shape).astype(dtype)
+        expected = reference.relu_grad(gy, y)
+        gx, gb = kernels.relu_bias_grad(xp.asarray(gy), xp.asarray(y))
+        assert np.array_equal(to_numpy(gx), expected)
+        assert np.array_equal(to_numpy(gb), expected.sum(axis=(0, 2, 3)))
+        assert np.array_equal(to_numpy(kernels.bias_grad(xp.asarray(gy))), gy.sum(axis=(0, 2, 3)))
+
+
+def test_bias_gradient_of_one_number_many_times(native, dtype):
+    """As the gradient of a sum is stored: without steps in memory."""
+    kernels, xp = native
+    for C in (1, 3):
+        gy = xp.broadcast_to(xp.asarray(np.array(0.5, dtype)), (2, C, 3, 5))
+        y = xp.asarray(np.ones((2, C, 3, 5), dtype))
+        assert to_numpy(kernels.bias_grad(gy)).tolist() == [15] * C
+        gx, gb = kernels.relu_bias_grad(gy, y)
+        assert to_numpy(gb).tolist() == [15] * C
+        assert np.array_equal(to_numpy(gx), np.full((2, C, 3, 5), 0.5))
 
 
 def test_pointwise_does_not_depend_on_the_number_of_threads(dtype, each_thread_count):
@@ -131,18 +197,37 @@ def test_pointwise_does_not_depend_on_the_number_of_threads(dtype, each_thread_c
             assert np.array_equal(a, e)
 
 
-def test_lrn_layouts(dtype):
+def test_lrn_layouts(native, dtype):
     """From any strides the same bits, with channels last."""
-    rng = np.random.default_rng(12)
-    x, gy = array(rng, (2, 9, 5, 7), dtype), array(rng, (2, 9, 5, 7), dtype)
+    (kernels, xp), rng = native, np.random.default_rng(12)
+    x, gy = (xp.asarray(array(rng, (2, 9, 5, 7), dtype)) for _ in range(2))
+    x_last, gy_last = (
+        xp.asarray(to_numpy(a).transpose(0, 2, 3, 1).copy()).transpose(0, 3, 1, 2) for a in (x, gy)
+    )
     expected = None
-    for a, g in ((x, gy), (channels_last(x), gy), (x, channels_last(gy))):
-        y, scale = cpu.local_response_norm(a, 5, 0.1, 0.75, 1.0)
-        result = y, scale, cpu.local_response_norm_grad(g, a, y, scale, 5, 0.1, 0.75)
+    for a, g in ((x, gy), (x_last, gy), (x, gy_last), (x_last, gy_last)):
+        y, scale = kernels.local_response_norm(a, 5, 0.1, 0.75, 1.0)
+        result = y, scale, kernels.local_response_norm_grad(g, a, y, scale, 5, 0.1, 0.75)
         expected = expected or result
         for r, e in zip(result, expected, strict=True):
-            assert layout.is_channels_last(r)
-            assert np.array_equal(r, e)
+            assert r.transpose(0, 2, 3, 1).flags.c_contiguous
+            assert np.array_equal(to_numpy(r), to_numpy(e))
+
+
+@pytest.mark.parametrize("size", [1, 5, 64, 2001])
+def test_lrn_of_many_channels(compared, size):
+    """More than a block of threads has, and windows wider than all of them."""
+    (backend, dtype, tolerance), rng = compared, np.random.default_rng(15)
+    for channels in (96, 257, 600):
+        x, gy = (array(rng, (2, channels, 1, 3), last=True) for _ in range(2))
+        expected = reference.local_response_norm(x, size, 0.5, 0.75, 1.0)
+        gx = reference.local_response_norm_grad(gy, x, *expected, size, 0.5, 0.75)
+        x, gy = x.astype(dtype), gy.astype(dtype)
+        actual = backend.local_response_norm(x, size, 0.5, 0.75, 1.0)
+        for a, e in zip(actual, expected, strict=True):
+            check_close(a, e, tolerance, channels)
+        actual = backend.local_response_norm_grad(gy, x, *actual, size, 0.5, 0.75)
+        check_close(actual, gx, tolerance, channels)
 
 
 def test_lrn_of_special_values(backend, dtype):
@@ -250,13 +335,13 @@ def test_updates_agree_with_reference(compared):
 
 
 @pytest.mark.parametrize("size", [1, 31, 100_003])
-def test_long_arrays(size, dtype):
+def test_long_arrays(fast, size, dtype):
     """Lengths beside those of vectors, and long enough for several threads."""
     rng = np.random.default_rng(7)
     x = array(rng, (size,), dtype)
-    assert np.array_equal(cpu.relu(x), reference.relu(x))
+    assert np.array_equal(fast.relu(x), reference.relu(x))
     ours, theirs = [[x.copy(), x[::-1].copy(), x**2] for _ in range(2)]
-    cpu.sgd_step(*ours, 0.1, 0.9, 0.01)
+    fast.sgd_step(*ours, 0.1, 0.9, 0.01)
     reference.sgd_step(*theirs, 0.1, 0.9, 0.01)
     for a, e in zip(ours, theirs, strict=True):
         check_close(a, e, 4 * np.finfo(dtype).eps)

@@ -3,12 +3,19 @@
 import numpy as np
 import pytest
 from geometries import array, channels_last, check_close, inner
-from minifcn.kernels import cpu, reference
+from minifcn.kernels import cpu, cuda, reference
 from minifcn.kernels.cpu import layout
+from on_device import table
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 DOUBLE = (1, 4), (1, 2), (0, 1)  # kernel size, stride, padding
 SAME = (1, 1), (1, 1), (0, 0)
+
+
+@pytest.fixture(params=["cpu", "emulated", "cuda"])
+def fast(request):
+    """The backends that are compared with the reference."""
+    return table(request.param)
 
 
 def test_exact(backend, dtype):
@@ -61,7 +68,7 @@ def test_equals_the_pieces(backend, dtype):
             low, *window, offset, labels, actual[1], scale, ignore
         )
         assert actual.dtype == dtype
-        assert backend is reference or layout.is_channels_last(actual)
+        assert backend is not cpu or layout.is_channels_last(actual)
         check_close(actual, gx, tolerance, *context)
 
 
@@ -109,14 +116,15 @@ def test_label_map_of_equal_scores(backend, dtype):
     assert np.array_equal(best, x.argmax(axis=1)[:, 2:11, 3:69])
 
 
-def test_label_map_of_nan(dtype):
+def test_label_map_of_nan(fast, dtype):
     """The first NaN wins before every number. (A matrix product spreads it along its row.)"""
     rng = np.random.default_rng(8)
     x = rng.integers(0, 3, (2, 11, 13, 70)).astype(dtype)
     x[rng.random(x.shape) < 0.05] = np.nan
-    best = cpu.argmax_upsampled(x, *SAME, (0, 0), (13, 70))
+    best = fast.argmax_upsampled(x, *SAME, (0, 0), (13, 70))
     assert np.array_equal(best, x.argmax(axis=1))
-    assert np.array_equal(cpu.argmax_classes(x), x.argmax(axis=1))
+    for scores in (x, channels_last(x), np.tile(x, (1, 20, 1, 1)), np.full_like(x, -np.inf)):
+        assert np.array_equal(fast.argmax_classes(scores), scores.argmax(axis=1))
 
 
 def test_ignored_pixels(backend, dtype):
@@ -130,6 +138,82 @@ def test_ignored_pixels(backend, dtype):
     assert not losses.any()
     assert not gx.any()
     assert np.isfinite(lse).all()
+
+
+# x, kernel size, stride, padding, offset, size of the labels
+WIDE = {
+    "strides of the nets": ((1, 21, 3, 18), (16, 16), (8, 8), (0, 0), (5, 11), (4, 131)),
+    "few coarse pixels": ((2, 5, 2, 5), (6, 64), (3, 32), (0, 0), (1, 19), (7, 160)),
+    "many classes": ((1, 170, 2, 300), (3, 4), (2, 1), (1, 1), (0, 1), (3, 300)),
+    "more classes than memory": ((1, 300, 2, 5), (1, 64), (1, 32), (0, 0), (0, 19), (2, 160)),
+    "a large kernel": ((1, 5, 2, 3), (6, 300), (3, 150), (0, 0), (1, 19), (4, 520)),
+    "pixels that see nothing": ((1, 3, 2, 40), (2, 1), (3, 5), (0, 0), (0, 2), (4, 190)),
+    "beyond the end": ((1, 3, 2, 9), (2, 4), (1, 2), (0, 0), (1, 12), (2, 140)),
+}
+
+
+@pytest.mark.parametrize("case", WIDE)
+def test_rows_of_many_pixels(case, fast, dtype):
+    """Rows that several blocks of threads share, and classes that they take in turn."""
+    shape, *window, offset, size = WIDE[case]
+    rng = np.random.default_rng(9)
+    x, tolerance = array(rng, shape).astype(dtype), TOLERANCE[dtype.name]
+    labels = rng.integers(0, shape[1], (shape[0], *size))
+    labels[rng.random(labels.shape) < 0.2] = 255
+    scale, weight = array(rng, labels.shape, dtype), rng.uniform(0.1, 3, shape[1])
+    expected = reference.upsample_cross_entropy(x, *window, offset, labels, weight, 255)
+    actual = fast.upsample_cross_entropy(x, *window, offset, labels, weight.astype(dtype), 255)
+    for a, e in zip(actual, expected, strict=True):
+        check_close(a, e, tolerance)
+    rest = *window, offset, labels, expected[1].astype(dtype), scale, 255
+    gx = reference.upsample_cross_entropy_grad(x.astype(float), *rest)
+    check_close(fast.upsample_cross_entropy_grad(x, *rest), gx, tolerance)
+    x = np.round(x)  # and ties, which rounding may not decide where weights are halves
+    best = reference.argmax_upsampled(x, *window, offset, size)
+    fine = reference.upsample_bilinear(x, *window[:2], offset, size).astype(float)
+    actual = fast.argmax_upsampled(x, *window, offset, size)
+    won = np.take_along_axis(fine, actual[:, None], axis=1)[:, 0]
+    lost = np.take_along_axis(fine, best[:, None], axis=1)[:, 0]
+    assert np.all(won >= lost - 8 * np.finfo(dtype).eps)
+
+
+def test_emulated_gradient_of_some_images_at_a_time(dtype, monkeypatch):
+    """The GPU's workspace has a bound: the bits stay."""
+    from minifcn.kernels.cuda import scores
+
+    rng, emulated = np.random.default_rng(10), table("emulated")
+    x, labels = array(rng, (5, 3, 4, 6), dtype), rng.integers(0, 3, (5, 8, 9))
+    labels[rng.random(labels.shape) < 0.2] = 1
+    rest = (4, 4), (2, 2), (1, 1), (0, 1), labels
+    _, lse = emulated.upsample_cross_entropy(x, *rest, None, 1)
+    rest = *rest, lse, array(rng, labels.shape, dtype), 1
+    expected = emulated.upsample_cross_entropy_grad(x, *rest)
+    for images in (0, 1, 2, 5):
+        monkeypatch.setattr(scores, "WORKSPACE", images * 8 * 6 * 3)
+        assert np.array_equal(emulated.upsample_cross_entropy_grad(x, *rest), expected)
+
+
+@pytest.mark.parametrize("name", ["emulated", "cuda"])
+def test_arrays_of_the_gpu_with_gaps(name, dtype):
+    """The same bits from arrays that do not lie dense there; a scale may be one number for all."""
+    xp, rng = table(name).module, np.random.default_rng(11)
+    x = xp.asarray(array(rng, (2, 22, 7, 18), dtype))
+    labels = xp.asarray(rng.integers(0, 11, (31, 20, 2))).T
+    window, offset = ((8, 8), (4, 4), (0, 0)), (3, 5)
+
+    def everything(x, labels, scale):
+        losses, lse = cuda.upsample_cross_entropy(x, *window, offset, labels, None, 1)
+        gx = cuda.upsample_cross_entropy_grad(x, *window, offset, labels, lse, scale, 1)
+        best = cuda.argmax_upsampled(x, *window, offset, labels.shape[1:])
+        return losses, lse, gx, best, cuda.argmax_classes(x)
+
+    scale = xp.broadcast_to(x[0, 0, 0, 0], labels.shape)
+    for view in (x[:, ::2, :, ::2], x[:, 10::-1, :, :9], x.transpose(0, 1, 3, 2)[:, 3:14]):
+        dense = [xp.ascontiguousarray(a) for a in (view, labels, scale)]
+        actual = everything(view, labels, scale)
+        assert actual[2].transpose(0, 2, 3, 1).flags.c_contiguous
+        for a, e in zip(actual, everything(*dense), strict=True):
+            assert np.array_equal(a.get(), e.get())
 
 
 @pytest.mark.parametrize("K", [3, 21])

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from geometries import array, check_close, inner
-from minifcn.kernels import cpu, reference
+from minifcn.kernels import cpu, cuda, reference
+from on_device import table
 
 TOLERANCE = {"float64": 1e-14, "float32": 2e-6}
 SHAPES = [
-    *[(1, 1), (1, 1000), (5, 3), (700, 2), (64, 8), (129, 9)],
+    *[(1, 1), (1, 1000), (5, 3), (700, 2), (64, 8), (129, 9), (3, 128)],
     *[(7,), (2, 3, 4), (1, 21, 9, 31), (3, 8, 5, 7), (2, 5, 0, 3)],
 ]
 NAMES = ["softmax", "log_softmax"]
@@ -16,6 +17,12 @@ NAMES = ["softmax", "log_softmax"]
 def both(table, name: str, x, gy, axis: int):
     y = getattr(table, name)(x, axis)
     return y, getattr(table, f"{name}_grad")(gy, y, axis)
+
+
+@pytest.fixture(params=["cpu", "emulated", "cuda"])
+def fast(request):
+    """The backends that are compared with the reference."""
+    return table(request.param)
 
 
 def test_exact(backend, dtype):
@@ -35,7 +42,7 @@ def test_exact(backend, dtype):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_agrees_with_reference(name, shape, dtype):
+def test_agrees_with_reference(name, shape, fast, dtype):
     rng = np.random.default_rng(1)
     x, gy = 5 * rng.standard_normal(shape), rng.standard_normal(shape)
     x = x.astype(dtype).astype(float)  # what both shall start from
@@ -45,7 +52,7 @@ def test_agrees_with_reference(name, shape, dtype):
         expected = both(reference, name, x, gy, axis)
         for last in (False, True):
             a, g = _laid(x, dtype, last), _laid(gy, dtype, not last)
-            y, gx = both(cpu, name, a, g, axis)
+            y, gx = both(fast, name, a, g, axis)
             assert y.dtype == gx.dtype == dtype
             check_close(y, expected[0], TOLERANCE[dtype.name], axis, last)
             # A difference of terms as large as gy, or as its sums, is as exact as they are
@@ -80,6 +87,37 @@ def test_special_values(name, backend, dtype):
     check_close(y[1], [0, 0.5, 0.5], 4 * np.finfo(dtype).eps)
     assert np.isnan(y[2]).all()
     assert np.isnan(y).sum() == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("gpu", ["emulated", "cuda"])
+def test_arrays_of_the_gpu_with_gaps(name, gpu, dtype):
+    """Rows among others, with gaps, backwards, crosswise."""
+    xp, rng = table(gpu).module, np.random.default_rng(5)
+    x, gy = rng.standard_normal((2, 6, 21, 18)).astype(dtype)
+    for axis in range(3):
+        for view in (
+            lambda a: a[::2, :, ::2], lambda a: a[:, ::-1], lambda a: a.transpose(2, 0, 1)
+        ):  # fmt: skip
+            expected = both(reference, name, view(x.astype(float)), view(gy), axis)
+            y, gx = both(cuda, name, view(xp.asarray(x)), view(xp.asarray(gy)), axis)
+            check_close(y.get(), expected[0], TOLERANCE[dtype.name], axis)
+            check_close(gx.get(), expected[1], 4 * TOLERANCE[dtype.name], axis)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_infinities_as_in_the_reference(name, fast, dtype):
+    """A row with +inf, or of -inf alone, is NaN; one with some -inf has zeros there."""
+    for rows in (np.zeros((8, 5), dtype), np.zeros((8, 150), dtype)):
+        rows[1, 0], rows[2, -1], rows[3, -1] = np.inf, np.inf, -np.inf
+        rows[4], rows[5], rows[5, 3] = -np.inf, -np.inf, 1
+        rows[6, 1], rows[6, 2] = np.inf, -np.inf
+        for x, axis in ((rows, 1), (np.ascontiguousarray(rows.T), 0)):
+            with np.errstate(invalid="ignore"):
+                expected = getattr(reference, name)(x, axis)
+            y = getattr(fast, name)(x, axis)
+            assert np.array_equal(np.isfinite(y), np.isfinite(expected))
+            np.testing.assert_allclose(y, expected, 8 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,11 +3,18 @@
 import numpy as np
 import pytest
 from geometries import array, channels_last, check_adjoint, check_close, inner, upsamplings
-from minifcn.kernels import cpu, reference
+from minifcn.kernels import cpu, cuda, reference
 from minifcn.kernels.cpu import layout
 from minifcn.kernels.filters import bilinear_filter, triangle
+from on_device import table
 
 DOUBLE = (1, 4), (1, 2), (0, 1)  # kernel size, stride, padding
+
+
+@pytest.fixture(params=["cpu", "emulated", "cuda"])
+def fast(request):
+    """The backends that are compared with the reference."""
+    return table(request.param)
 
 
 def test_triangle_exact():
@@ -95,31 +102,64 @@ def test_gradient_is_adjoint(backend):
         check_adjoint(inner(gy, y), inner(gx, x), scale, geometry)
 
 
-def test_every_number_of_channels(dtype):
+def test_every_number_of_channels(fast, dtype):
     """From below one vector to beyond four; any strides give the same bits."""
     rng = np.random.default_rng(4)
     window = (5, 4), (3, 2), (1, 1)
     for channels in range(1, 71):
         x, gy = array(rng, (1, channels, 3, 4), dtype), array(rng, (1, channels, 9, 8), dtype)
-        y = cpu.upsample_bilinear(x, *window, (9, 8))
-        gx = cpu.upsample_bilinear_grad(gy, (3, 4), *window)
+        y = fast.upsample_bilinear(x, *window, (9, 8))
+        gx = fast.upsample_bilinear_grad(gy, (3, 4), *window)
         tolerance = 8 * np.finfo(dtype).eps
         check_close(y, reference.upsample_bilinear(x, *window, (9, 8)), tolerance, channels)
         expected = reference.upsample_bilinear_grad(gy, (3, 4), *window)
         check_close(gx, expected, tolerance, channels)
-        assert layout.is_channels_last(y)
-        assert layout.is_channels_last(gx)
+        assert fast is not cpu or layout.is_channels_last(y)
+        assert fast is not cpu or layout.is_channels_last(gx)
         x, gy = channels_last(x), gy[:, ::-1].copy()[:, ::-1]
-        assert np.array_equal(cpu.upsample_bilinear(x, *window, (9, 8)), y)
-        assert np.array_equal(cpu.upsample_bilinear_grad(gy, (3, 4), *window), gx)
+        assert np.array_equal(fast.upsample_bilinear(x, *window, (9, 8)), y)
+        assert np.array_equal(fast.upsample_bilinear_grad(gy, (3, 4), *window), gx)
 
 
-def test_not_a_number(dtype):
+def test_not_a_number(fast, dtype):
     """NaN and infinity go where their pixel goes, and nowhere near the neighbours' outputs. Not so
     in the reference: its matrix product multiplies infinity by 0."""
     x = np.zeros((1, 9, 1, 8), dtype)
     x[0, 2, 0, 3], x[0, 4, 0, 3] = np.nan, np.inf
-    y = cpu.upsample_bilinear(x, *DOUBLE, (1, 16))[0, :, 0]
+    y = fast.upsample_bilinear(x, *DOUBLE, (1, 16))[0, :, 0]
     assert np.array_equal(np.flatnonzero(np.isnan(y[2])), [5, 6, 7, 8])
     assert np.array_equal(np.flatnonzero(np.isinf(y[4])), [5, 6, 7, 8])
     assert np.isfinite(y[[0, 1, 3, 5, 6, 7, 8]]).all()
+
+
+def test_emulated_planes_beyond_the_grid(dtype, monkeypatch):
+    """A thread of the GPU goes through the planes that lie a whole grid apart."""
+    from minifcn.kernels.cuda import upsample
+
+    monkeypatch.setattr(upsample, "MOST", 2)
+    rng, emulated = np.random.default_rng(5), table("emulated")
+    x, gy = array(rng, (5, 3, 7, 4), dtype), array(rng, (5, 3, 15, 8), dtype)
+    window = (5, 4), (2, 2), (1, 1)
+    tolerance = 8 * np.finfo(dtype).eps
+    y = emulated.upsample_bilinear(x, *window, (15, 8))
+    check_close(y, reference.upsample_bilinear(x, *window, (15, 8)), tolerance)
+    gx = emulated.upsample_bilinear_grad(gy, (7, 4), *window)
+    check_close(gx, reference.upsample_bilinear_grad(gy, (7, 4), *window), tolerance)
+
+
+@pytest.mark.parametrize("name", ["emulated", "cuda"])
+def test_arrays_of_the_gpu_with_gaps(name, dtype):
+    """The same bits from arrays that do not lie dense there."""
+    xp, rng = table(name).module, np.random.default_rng(6)
+    x, gy = (xp.asarray(array(rng, (2, 6, *size), dtype)) for size in ((3, 8), (9, 16)))
+    window = (5, 4), (3, 2), (1, 1)
+    for view in (lambda a: a[:, ::2, :, ::2], lambda a: a[:, ::-1, :, ::2], lambda a: a[..., 4:]):
+        dense = [xp.ascontiguousarray(view(a)) for a in (x, gy)]
+        W, OW = (a.shape[3] for a in dense)
+        y = cuda.upsample_bilinear(view(x), *window, (9, OW))
+        expected = cuda.upsample_bilinear(dense[0], *window, (9, OW))
+        assert np.array_equal(y.get(), expected.get())
+        gx = cuda.upsample_bilinear_grad(view(gy), (3, W), *window)
+        expected = cuda.upsample_bilinear_grad(dense[1], (3, W), *window)
+        assert np.array_equal(gx.get(), expected.get())
+        assert all(a.transpose(0, 2, 3, 1).flags.c_contiguous for a in (y, gx))

@@ -1,0 +1,167 @@
+"""Convolution and its two gradients (see reference/conv.py): implicit GEMM.
+
+The kernels are in conv.cu and conv_weight.cu. What multiplies the tiles is chosen by the dtype
+and by ``precision.set_precision`` (tile.py): ordinary multiply-adds for float64 and for strict
+float32, tensor cores for TF32 and bfloat16. Three cases go other ways: with few channels (images
+have three) tiles would be mostly empty, so columns are made after all, and multiplied as a 1x1
+convolution (columns.py); many small groups need no product (grouped.py); large 1x1 convolutions
+are products of matrices as they lie, and cuBLAS's (matmul.py).
+"""
+
+import math
+
+from ..shapes import conv_size
+from . import columns, grouped
+from .device import for_each, launch, module_of
+from .layout import channels_last, empty
+from .matmul import gemm
+from .precision import precision
+from .tile import Tile, choose
+
+Pair = tuple[int, int]
+
+BLOCKS = 256  # that the gradient of the weights is cut into, at least
+LARGE = 512  # channels, read and made, from which a 1x1 convolution is left to cuBLAS
+
+
+def empty_maps(shape: tuple[int, int, int, int], like):
+    """An uninitialised array of maps (N, C, H, W) where like lives, channels last."""
+    return empty(shape, like)
+
+
+def conv2d(
+    x, w, b, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu=False, out=None
+):
+    """y[n,k,oh,ow] = b[k] + sum over c, i, j of w[k,c,i,j] * x[n,c,oh*SH-PH+i*DH,ow*SW-PW+j*DW].
+
+    x (N, C, H, W), w (K, C/groups, KH, KW), b (K,) or None; returns y (N, K, OH, OW), or max(y, 0)
+    with ``relu``; in ``out``, some channels of an array of ``empty_maps``, if that is given.
+    """
+    (N, _, H, W), (K, C, *kernel) = x.shape, w.shape
+    axes = zip((H, W), kernel, stride, padding, dilation, strict=True)
+    OH, OW = (conv_size(*axis) for axis in axes)
+    y = empty((N, K, OH, OW), x) if out is None else out
+    window = *kernel, *stride, *padding, *dilation
+    x, w = channels_last(x), channels_last(w)
+    bias = w if b is None else module_of(b).ascontiguousarray(b)
+    flags = int(b is not None), int(relu)
+    if grouped.is_small(C, K // groups, groups):
+        grouped.conv2d(x, w, bias, y, _pitch(y), window, groups, *flags)
+        return y
+    if columns.are_better(C, kernel, groups):
+        x, w = columns.of_image(x, window, (OH, OW)), columns.of_filters(w)
+        (C, H, W), window = (x.shape[1], OH, OW), POINTWISE
+    if _is_matrix_product(window, groups, C, K):
+        gemm(_rows(x), w.reshape(K, C).T, out=_rows(y), precision=precision())
+        if any(flags):
+            for_each(y.size, "bias.cu", "bias_relu", bias, y, K, _pitch(y), *flags, real=y.dtype)
+        return y
+    tile = choose(K // groups, (x, w), (C, x.shape[1]))
+    grid = -(-N * OH * OW // tile.BM), -(-(K // groups) // tile.BN), groups
+    sizes = N, H, W, x.shape[1], OH, OW, _pitch(y), C, K // groups
+    _launch("conv.cu", "conv2d", grid, tile, (True, True), x, w, bias, y, *sizes, *window, groups,
+            *flags)  # fmt: skip
+    return y
+
+
+def conv2d_grad_input(
+    gy, w, input_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+):
+    """gx = dT/dx: every gy[n,k,oh,ow] * w[k,c,i,j] goes back to the pixel that it came from.
+
+    gy (N, K, OH, OW), w (K, C/groups, KH, KW), input_size (H, W); returns gx (N, C, H, W). This
+    is the transposed convolution of gy.
+    """
+    (N, K, OH, OW), (_, C, *kernel), (H, W) = gy.shape, w.shape, input_size
+    gy, w, window = channels_last(gy), channels_last(w), (*kernel, *stride, *padding, *dilation)
+    gx = empty((N, C * groups, H, W), gy)
+    if grouped.is_small(C, K // groups, groups):
+        grouped.conv2d_grad_input(gy, w, gx, window, groups)
+        return gx
+    if _is_matrix_product(window, groups, C, K):
+        gemm(_rows(gy), w.reshape(K, C), out=_rows(gx), precision=precision())
+        return gx
+    tile = choose(C, (gy, w), (K // groups, K, C))
+    along = True, tile.product == "WGMMA"
+    if along[1]:
+        w = _turned(w, groups)
+    phases = stride[0] * stride[1]
+    most = N * math.prod(-(-n // s) for n, s in zip(input_size, stride, strict=True))
+    grid = -(-most // tile.BM), -(-C // tile.BN), phases * groups
+    sizes = N, OH, OW, K, H, W, C * groups, K // groups, C
+    _launch("conv.cu", "conv2d_grad_input", grid, tile, along, gy, w, gx, *sizes, *window, groups)
+    return gx
+
+
+def conv2d_grad_weight(
+    gy, x, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+):
+    """gw = dT/dw: gw[k,c,i,j] = sum of gy[n,k,oh,ow] * x[n,c,oh*SH-PH+i*DH,ow*SW-PW+j*DW].
+
+    gy (N, K, OH, OW), x (N, C, H, W); returns gw (K, C/groups, KH, KW), channels last.
+    """
+    (N, K, OH, OW), (_, channels, H, W) = gy.shape, x.shape
+    C, window = channels // groups, (*kernel_size, *stride, *padding, *dilation)
+    gy, x = channels_last(gy), channels_last(x)
+    gw = empty((K, C, *kernel_size), gy)
+    if grouped.is_small(C, K // groups, groups):
+        return _added(grouped.conv2d_grad_weight(gy, x, gw, window, groups), gw)
+    if columns.are_better(C, kernel_size, groups):
+        x = columns.of_image(x, window, (OH, OW))
+        wide = conv2d_grad_weight(gy, x, *((a, a) for a in (1, 1, 0, 1)), 1)
+        return columns.to_filters(wide, gw.shape)
+    if _is_matrix_product(window, groups, C, K):
+        gemm(_rows(gy).T, _rows(x), out=gw.reshape(K, C), precision=precision())
+        return gw
+    tile = choose(C, (gy, x), (K // groups, K, C, channels), along=False)
+    blocks = -(-(K // groups) // tile.BM) * -(-C // tile.BN)
+    taps, steps = math.prod(kernel_size), max(1, -(-N * OH * OW // tile.BK))
+    splits = min(steps, max(1, BLOCKS // (blocks * taps * groups)))
+    parts = gw if splits == 1 else module_of(gw).empty((splits, gw.size), gw.dtype)
+    sizes = N, OH, OW, K, H, W, channels, K // groups, C
+    _launch("conv_weight.cu", "conv2d_grad_weight", (blocks, taps, groups * splits), tile,
+            (False, False), gy, x, parts, *sizes, *window, groups, splits)  # fmt: skip
+    return _added(parts, gw)
+
+
+POINTWISE = 1, 1, 1, 1, 0, 0, 1, 1  # a window of one tap: size, stride, padding, dilation
+
+
+def _is_matrix_product(window, groups: int, C: int, K: int) -> bool:
+    plain = window[:6] == POINTWISE[:6] and groups == 1
+    return plain and min(C, K) >= LARGE
+
+
+def _rows(x):
+    """Maps (N, C, H, W), channels last, as a matrix (N*H*W, C): a view."""
+    return x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def _turned(w, groups: int):
+    """Filters (groups*K, C, KH, KW), channels last, as they lie along backward's sums: (groups, C,
+    KH, KW, K)."""
+    K, C, KH, KW = w.shape
+    rows = w.transpose(0, 2, 3, 1).reshape(groups, K // groups, KH, KW, C)
+    return module_of(w).ascontiguousarray(rows.transpose(0, 4, 2, 3, 1))
+
+
+def _added(parts, gw):
+    """The sum of the parts, in gw; of a single one, which is gw, itself."""
+    if parts is not gw:
+        for_each(gw.size, "sum.cu", "add_parts", parts, gw, len(parts), real=gw.dtype)
+    return gw
+
+
+def _pitch(y) -> int:
+    """Numbers from a pixel to the next: the channels of the maps that y is all of, or a part."""
+    _, C, H, W = y.shape
+    for axis, pixels in ((3, 1), (2, W), (0, H * W)):
+        if y.shape[axis] > 1:
+            return y.strides[axis] // (pixels * y.itemsize)
+    return C
+
+
+def _launch(file: str, name: str, grid, tile: Tile, along: tuple[bool, bool], *arguments) -> None:
+    dtype = arguments[0].dtype
+    launch(file, name, grid, (tile.threads,), *arguments,
+           shared=tile.shared(dtype.itemsize, *along), **tile.macros(dtype))  # fmt: skip

@@ -1,0 +1,181 @@
+"""What multiplies the tiles of a convolution on a GPU: ordinary multiply-adds and tensor cores."""
+
+import numpy as np
+import pytest
+from geometries import array, check_close
+from minifcn.kernels import reference
+from minifcn.kernels.cuda import conv
+from on_device import table
+
+# x, w, stride, padding, dilation, groups: all tiles, rows that begin anywhere, phases, and groups
+CASES = [
+    ((2, 24, 9, 11), (20, 24, 3, 2), (1, 1), (1, 0), (1, 1), 1),
+    ((1, 20, 8, 13), (50, 20, 2, 3), (2, 3), (1, 1), (1, 2), 1),
+    ((1, 17, 7, 6), (130, 17, 1, 3), (1, 2), (0, 2), (2, 1), 1),
+    ((2, 40, 6, 7), (24, 20, 3, 3), (2, 1), (2, 1), (2, 1), 2),
+    ((1, 3, 12, 15), (18, 3, 5, 4), (3, 2), (2, 1), (1, 1), 1),
+]
+HOPPERS = [
+    ((2, 72, 9, 11), (132, 72, 3, 2), (1, 1), (1, 0), (1, 2), 1),
+    ((1, 160, 8, 7), (144, 80, 2, 3), (2, 3), (1, 1), (2, 1), 2),
+]
+# Largest difference from the reference in float64 on numbers rounded as tensor cores take them
+PRODUCTS = [("FMA", 1e-6), ("TF32X3", 2e-6), ("TF32", 1e-6), ("BF16", 1e-6)]
+
+
+def rounded(x, product):
+    """x as the product takes it: TF32 has 10 bits of fraction, bfloat16 has 7."""
+    if product not in ("TF32", "BF16"):
+        return x.astype(np.float64)
+    bits, drop = x.view(np.uint32).astype(np.uint64), 13 if product == "TF32" else 16
+    even = 0 if product == "TF32" else 1 - (bits >> np.uint64(drop) & np.uint64(1))  # of ties
+    bits += np.uint64(1 << (drop - 1)) - np.uint64(1) * even
+    kept = (bits >> np.uint64(drop)) << np.uint64(drop)
+    return kept.astype(np.uint32).view(np.float32).astype(np.float64)
+
+
+@pytest.fixture(params=PRODUCTS, ids=lambda pair: pair[0])
+def product(request):
+    """A product, in use during the test, and how exact it must be."""
+    from minifcn.kernels.cuda import precision, tile
+
+    chosen = precision._chosen
+    name, tolerance = request.param
+    precision.set_precision({"TF32": "tf32", "BF16": "bf16"}.get(name, "float32"))
+    before = dict(tile._products)
+    tile.set_product(precision.precision(), name)
+    yield name, tolerance
+    tile._products.update(before)
+    precision._chosen = chosen
+
+
+def test_rounding_by_hand():
+    x = np.array([1 + 2**-11, 1 + 2**-10 + 2**-11, -1 - 2**-12, 1 + 2**-8, 1 + 3 * 2**-8], "f4")
+    tf32 = [1 + 2**-10, 1 + 2 * 2**-10, -1, 1 + 2**-8, 1 + 3 * 2**-8]
+    np.testing.assert_array_equal(rounded(x, "TF32"), tf32)
+    np.testing.assert_array_equal(rounded(x, "BF16"), [1, 1, -1, 1, 1 + 2 * 2**-7])
+
+
+@pytest.mark.parametrize("device", ["emulated", "cuda"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_all_three_derivatives(case, product, device):
+    backend, (name, tolerance), rng = table(device), product, np.random.default_rng(3)
+    shape, weight_shape, *window, groups = case
+    x, w = array(rng, shape, np.float32), array(rng, weight_shape, np.float32)
+    b = array(rng, weight_shape[:1], np.float32)
+    rx, rw = rounded(x, name), rounded(w, name)
+    expected = reference.conv2d(rx, rw, b.astype(np.float64), *window, groups, relu=True)
+    actual = backend.conv2d(x, w, b, *window, groups, relu=True)
+    assert actual.dtype == np.float32
+    check_close(actual, expected, tolerance, case)
+    gy = array(rng, actual.shape, np.float32)
+    rgy = rounded(gy, name)
+    expected = reference.conv2d_grad_input(rgy, rw, shape[2:], *window, groups)
+    check_close(backend.conv2d_grad_input(gy, w, shape[2:], *window, groups), expected, tolerance)
+    expected = reference.conv2d_grad_weight(rgy, rx, weight_shape[2:], *window, groups)
+    actual = backend.conv2d_grad_weight(gy, x, weight_shape[2:], *window, groups)
+    check_close(actual, expected, tolerance, case)
+    again = backend.conv2d_grad_weight(gy, x, weight_shape[2:], *window, groups)
+    assert np.array_equal(actual, again)  # to the bit: parts of sums are added in order
+
+
+def hopper() -> bool:
+    import cupy
+
+    return cupy.cuda.Device().compute_capability == "90"
+
+
+@pytest.mark.parametrize("device", ["emulated", "cuda"])
+@pytest.mark.parametrize("case", HOPPERS, ids=str)
+def test_hoppers_products(case, device, monkeypatch):
+    """Forward and the gradient of the input; numbers are cut to TF32, not rounded."""
+    from minifcn.kernels.cuda import precision, tile
+
+    backend, rng = table(device), np.random.default_rng(4)
+    if device == "cuda" and not hopper():
+        pytest.skip("wgmma needs a GPU of compute capability 9.0")
+    monkeypatch.setattr(precision, "_chosen", "tf32")
+    monkeypatch.setitem(tile._products, "tf32", "WGMMA")
+    used, choose = [], tile.choose
+    monkeypatch.setattr(conv, "choose", lambda *a, **k: used.append(choose(*a, **k)) or used[-1])
+    shape, weight_shape, *window, groups = case
+    x, w = array(rng, shape, np.float32), array(rng, weight_shape, np.float32)
+    b = array(rng, weight_shape[:1], np.float32)
+    expected = reference.conv2d(cut(x), cut(w), b.astype("f8"), *window, groups)
+    actual = backend.conv2d(x, w, b, *window, groups)
+    check_close(actual, expected, 1e-6, case)
+    gy = array(rng, actual.shape, np.float32)
+    expected = reference.conv2d_grad_input(cut(gy), cut(w), shape[2:], *window, groups)
+    check_close(backend.conv2d_grad_input(gy, w, shape[2:], *window, groups), expected, 1e-6)
+    assert [one.product for one in used] == ["WGMMA", "WGMMA"]
+
+
+def cut(x):
+    return (x.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32).astype(np.float64)
+
+
+@pytest.mark.parametrize("device", ["emulated", "cuda"])
+def test_precision_decides_the_rounding(device):
+    """1 + 2^-11 is itself in float32, one step more in TF32, and 1 in bfloat16."""
+    from minifcn.kernels.cuda import precision
+
+    backend, chosen = table(device), precision._chosen
+    x, w = np.full((1, 16, 1, 1), 1 + 2**-11, "f4"), np.zeros((1, 16, 1, 1), "f4")
+    w[0, 5] = 1
+    try:
+        for name, expected in (("float32", 1 + 2**-11), ("tf32", 1 + 2**-10), ("bf16", 1)):
+            precision.set_precision(name)
+            y = backend.conv2d(x, w, None, (1, 1), (0, 0), (1, 1), 1)
+            assert y.item() == expected
+    finally:
+        precision._chosen = chosen
+
+
+@pytest.mark.parametrize("device", ["emulated", "cuda"])
+@pytest.mark.parametrize("groups", [1, 16])
+def test_written_between_other_channels(groups, device):
+    """Into some channels of larger maps, whose pixels are further apart; the others are kept."""
+    from minifcn.kernels.cuda import conv2d, empty_maps
+
+    xp, rng = table(device).module, np.random.default_rng(0)
+    shapes = [(1, 16, 5, 4), (1, 16, 1, 1), (2, 16, 1, 1), (1, 16, 3, 1)]
+    w = xp.asarray(array(rng, (16, 16 // groups, 1, 1), np.float64))
+    for shape in shapes:
+        x = xp.asarray(array(rng, shape, np.float64))
+        maps = empty_maps((shape[0], 30, *shape[2:]), x)
+        maps[...] = 7
+        window = (1, 1), (0, 0), (1, 1)
+        y = conv2d(x, w, None, *window, groups, out=maps[:, 3:19])
+        assert (maps[:, :3] == 7).all()
+        assert (maps[:, 19:] == 7).all()
+        assert (maps[:, 3:19] == y).all()
+        assert (y == conv2d(x, w, None, *window, groups)).all()
+
+
+@pytest.mark.parametrize("device", ["emulated", "cuda"])
+def test_large_1x1_windows_are_products_of_matrices(device, monkeypatch, dtype):
+    """By cuBLAS, from so many channels on: the same, into maps of their own or larger ones."""
+    from minifcn.kernels.cuda import empty_maps
+
+    backend, rng, taken = table(device), np.random.default_rng(6), []
+    x, w = array(rng, (2, 12, 5, 3), dtype), array(rng, (10, 12, 1, 1), dtype)
+    b, gy = array(rng, (10,), dtype), array(rng, (2, 10, 5, 3), dtype)
+    plain = (1, 1), (0, 0), (1, 1), 1
+
+    def all_three():
+        maps = empty_maps((2, 16, 5, 3), backend.module.asarray(x)).get()
+        return [
+            backend.conv2d(x, w, b, *plain, relu=True),
+            backend.conv2d(x, w, None, *plain),
+            backend.conv2d(x, w, b, *plain, out=maps[:, 4:14]),
+            backend.conv2d_grad_input(gy, w, (5, 3), *plain),
+            backend.conv2d_grad_weight(gy, x, (1, 1), *plain),
+        ]
+
+    expected = all_three()
+    gemm = conv.gemm
+    monkeypatch.setattr(conv, "LARGE", 10)
+    monkeypatch.setattr(conv, "gemm", lambda *a, **k: taken.append(1) or gemm(*a, **k))
+    for a, e in zip(all_three(), expected, strict=True):
+        check_close(a, e, 4 * np.finfo(dtype).eps * 12)
+    assert len(taken) == 5
