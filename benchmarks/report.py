@@ -26,8 +26,10 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join([line(header), rule + "|", *map(line, rows)])
 
 
-def write(name: str, title: str, facts: dict, sections: list[str], data: dict) -> None:
-    """results/NAME.md and results/NAME.json, each written whole.
+def write(
+    name: str, title: str, facts: dict, sections: list[str], data: dict, folder: Path = RESULTS
+) -> None:
+    """results/NAME.md and results/NAME.json, or in another folder, each written whole.
 
     Warns where others used the CPU before or after: such a result is worth little.
     """
@@ -39,9 +41,10 @@ def write(name: str, title: str, facts: dict, sections: list[str], data: dict) -
         print(warning, file=sys.stderr)
     lines = [f"# {title}", "", *(f"- {key}: {value}" for key, value in facts.items())]
     text = "\n".join([*lines, "", "\n\n".join(sections), ""])
-    _write(RESULTS / f"{name}.md", text)
-    _write(RESULTS / f"{name}.json", json.dumps({"facts": facts, **data}, indent=1) + "\n")
-    print(f"written: benchmarks/results/{name}.md and {name}.json")
+    _write(folder / f"{name}.md", text)
+    _write(folder / f"{name}.json", json.dumps({"facts": facts, **data}, indent=1) + "\n")
+    shown = "benchmarks/results" if folder == RESULTS else folder
+    print(f"written: {shown}/{name}.md and {name}.json")
 
 
 def read(name: str) -> dict:

@@ -4,14 +4,21 @@
     model = mf.models.build("fcn8s-vgg16", num_classes=21)
     scores = model(mf.Tensor(image))          # (N, 3, H, W) -> (N, 21, H, W)
 
-Sub-packages load when they are first used; Numba with the first kernel, Matplotlib with the first
-picture.
+Sub-packages load when they are first used; Numba or CuPy with the first kernel, Matplotlib with
+the first picture.
 """
 
 import importlib
 
 from .autograd import Tensor, no_grad
-from .backends import get_num_threads, set_algorithm, set_num_threads, use_backend
+from .backends import (
+    get_num_threads,
+    get_precision,
+    set_algorithm,
+    set_num_threads,
+    set_precision,
+    use_backend,
+)
 from .rng import manual_seed
 
 __version__ = "0.1.0"
@@ -33,10 +40,12 @@ _SUBMODULES = (
 __all__ = [
     "Tensor",
     "get_num_threads",
+    "get_precision",
     "manual_seed",
     "no_grad",
     "set_algorithm",
     "set_num_threads",
+    "set_precision",
     "use_backend",
     *_SUBMODULES,
 ]

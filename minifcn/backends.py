@@ -1,18 +1,28 @@
-"""The only door to the kernels: which table serves an array, and how many threads it uses.
+"""The only door to the kernels: where arrays live, which table serves them, on how many threads.
 
-NumPy arrays are served by the backend that is set, ``cpu`` (Numba) or ``reference`` (NumPy). No
-other file of the project knows on what an array is computed.
+NumPy's arrays lie in the processor's memory and are served by ``cpu`` (Numba) or ``reference``
+(NumPy). CuPy's lie in a GPU's and are served by ``cuda``. ``emulated`` has arrays of its own, in
+which the processor plays the GPU, one thread after another: slow, but there to read the kernels,
+to step through them, and to test them where there is no GPU.
+
+The backend in use says where new tensors are made. What is computed from them stays where they
+are. Arrays of different places do not mix: ``moved`` and ``to_numpy`` take them from one to the
+other. No other file of the project knows on what an array is computed.
 """
 
 import importlib
 import importlib.util
 import os
+import sys
 from functools import cache
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
-NAMES = ("reference", "cpu", "cuda")
+NAMES = ("reference", "cpu", "cuda", "emulated")
+DEVICES = ("cuda", "emulated")  # those with arrays of their own
+INSTALL = 'pip install "minifcn[cuda12]", or "minifcn[cuda13]" where nvidia-smi says CUDA 13'
 
 _current: str | None = (
     None  # None until somebody asks or sets: then MINIFCN_BACKEND or the default
@@ -24,8 +34,7 @@ def current_backend() -> str:
     Numba is not installed)."""
     global _current
     if _current is None:
-        default = "cpu" if importlib.util.find_spec("numba") else "reference"
-        _current = _checked(os.environ.get("MINIFCN_BACKEND") or default)
+        _current = _checked(os.environ.get("MINIFCN_BACKEND") or _default())
     return _current
 
 
@@ -52,19 +61,28 @@ class use_backend:
 def kernels_for(array) -> ModuleType:
     """The kernel table for this array: a module with the functions that ``minifcn.kernels`` lists.
 
-    Raises TypeError for an array that no backend serves.
+    NumPy's arrays are served by the backend in use or, where it has arrays of its own, by the
+    default one. Raises TypeError for an array that no backend serves.
     """
-    if not isinstance(array, np.ndarray):
-        raise TypeError(
-            f"no backend computes on a {type(array).__module__}.{type(array).__name__}"
-        )
-    return _table(current_backend())
+    if type(array) is not np.ndarray:  # which it nearly always is
+        if device_of(array):
+            return _table("cuda")
+        if not isinstance(array, np.ndarray):
+            raise TypeError(_no_backend(array))
+    return _table_for_numpy(_current or current_backend())
 
 
 def prepare() -> None:
     """Load the kernels of the backend in use. On a fresh install that begins to compile them
     beside what follows, such as the making of a net's weights."""
-    _table(current_backend())
+    name = current_backend()
+    _table("cuda" if name in DEVICES else name)
+
+
+@cache
+def _table_for_numpy(name: str) -> ModuleType:
+    """What serves NumPy's arrays while a backend is in use."""
+    return _table(_default() if name in DEVICES else name)
 
 
 @cache
@@ -72,12 +90,90 @@ def _table(name: str) -> ModuleType:
     return importlib.import_module(f"minifcn.kernels.{name}")
 
 
+# -- where arrays live --------------------------------------------------------------------------
+
+
 def array_module(array) -> ModuleType:
     """The module whose functions compute on this array: elementwise arithmetic is written once,
     against it."""
+    if type(array) is np.ndarray:
+        return np
+    device = device_of(array)
+    if device:
+        return _module(device)
     if isinstance(array, (np.ndarray, np.generic)):
         return np
-    raise TypeError(f"no backend computes on a {type(array).__module__}.{type(array).__name__}")
+    raise TypeError(_no_backend(array))
+
+
+def device_of(array) -> str | None:
+    """The backend whose own array this is, "cuda" or "emulated"; None for NumPy's, and for what is
+    no array."""
+    return None if type(array) is np.ndarray else _device_of(type(array))
+
+
+def moved(x, like):
+    """x, which may be anything that NumPy makes an array of, as an array where ``like`` lives: x
+    itself where it lives there."""
+    if type(x) is type(like) is np.ndarray:
+        return x
+    return placed(x, device_of(like))
+
+
+def placed(x, backend: str | None):
+    """x as an array of a backend, None standing for NumPy; x itself where it is one.
+
+    A copy lies in memory as the original does, and where that repeats one number, so does it.
+    Raises as ``use_backend`` does.
+    """
+    if backend not in DEVICES:
+        backend and _checked(backend)
+        return to_numpy(x)
+    if device_of(x) == backend:
+        return x
+    x, module = to_numpy(x), _module(_checked(backend))
+    if x.size > 1 and not any(n > 1 and s for n, s in zip(x.shape, x.strides, strict=True)):
+        return module.broadcast_to(module.asarray(x[(0,) * x.ndim]), x.shape)
+    if x.flags.c_contiguous:
+        return module.asarray(x)
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))  # as in memory
+    copy = module.asarray(np.ascontiguousarray(x.transpose(order)))
+    return copy.transpose([order.index(axis) for axis in range(x.ndim)])
+
+
+def to_numpy(x) -> np.ndarray:
+    """x, which may be anything that NumPy makes an array of, as a NumPy array: x itself where it
+    is one, a copy of an array that lives on a device."""
+    if type(x) is np.ndarray:
+        return x
+    return x.get() if device_of(x) else np.asarray(x)
+
+
+def current_device() -> str | None:
+    """The backend in use where it has arrays of its own: new tensors are made there. Else None."""
+    name = _current or current_backend()
+    return name if name in DEVICES else None
+
+
+@cache
+def _device_of(kind: type) -> str | None:
+    names = {(base.__module__, base.__name__) for base in kind.__mro__}
+    if ("cupy", "ndarray") in names:
+        return "cuda"
+    return "emulated" if ("minifcn.kernels.cuda.arrays", "EmulatedArray") in names else None
+
+
+@cache
+def _module(device: str) -> ModuleType:
+    names = {"cuda": "cupy", "emulated": "minifcn.kernels.cuda.arrays"}
+    return importlib.import_module(names[device])
+
+
+def _no_backend(array) -> str:
+    return f"no backend computes on a {type(array).__module__}.{type(array).__name__}"
+
+
+# -- the processor's threads and algorithms -----------------------------------------------------
 
 
 def set_num_threads(n: int) -> None:
@@ -113,11 +209,117 @@ def _threads() -> ModuleType:
     return importlib.import_module("minifcn.kernels.cpu.threads")
 
 
+# -- the GPU ------------------------------------------------------------------------------------
+
+
+def set_precision(name: str) -> None:
+    """How a GPU multiplies float32: "float32" as it is, "tf32" or "bf16" rounded, which its tensor
+    cores do several times faster. Until one is set, convolutions use TF32 and matrix products
+    float32. Raises ValueError for another name."""
+    importlib.import_module("minifcn.kernels.cuda.precision").set_precision(name)
+
+
+def get_precision() -> str:
+    """How a GPU multiplies float32 in convolutions."""
+    return importlib.import_module("minifcn.kernels.cuda.precision").precision()
+
+
+def synchronize() -> None:
+    """Wait until the GPU has done all that it was told to; before a clock is read, say. Without
+    one there is nothing to wait for."""
+    if "cupy" in sys.modules and not _cuda_lacks():
+        sys.modules["cupy"].cuda.get_current_stream().synchronize()
+
+
+class GPULimits(NamedTuple):
+    """What a GPU can do at most, by its clocks: float32 operations a second, a multiply-add being
+    two, without tensor cores; and bytes a second from its memory."""
+
+    name: str
+    multiprocessors: int
+    flops: float
+    bytes: float
+
+
+def gpu_limits() -> GPULimits:
+    """Those of the GPU that cuda computes on."""
+    import cupy
+
+    device = cupy.cuda.Device()
+    facts = cupy.cuda.runtime.getDeviceProperties(device.id)
+    number = device.attributes  # clocks in kHz, the memory's bus in bits
+    count = number["MultiProcessorCount"]
+    lanes = 64 if (facts["major"], facts["minor"]) in ((7, 0), (7, 2), (7, 5), (8, 0)) else 128
+    flops = 2e3 * count * lanes * number["ClockRate"]
+    memory = 2e3 * number["MemoryClockRate"] * number["GlobalMemoryBusWidth"] / 8
+    return GPULimits(facts["name"].decode(), count, flops, memory)
+
+
+def describe_gpu() -> str:
+    """The GPU: its name, memory and compute capability, and CUDA's version; or what is missing."""
+    lacks = _cuda_lacks()
+    if lacks:
+        return f"none in use: cuda needs {lacks}"
+    import cupy
+
+    runtime = cupy.cuda.runtime
+    facts = runtime.getDeviceProperties(cupy.cuda.Device().id)
+    made, driver = (
+        f"{version // 1000}.{version % 1000 // 10}"
+        for version in (runtime.runtimeGetVersion(), runtime.driverGetVersion())
+    )
+    return (
+        f"{facts['name'].decode()}, {facts['totalGlobalMem'] / 2**30:.0f} GiB, compute capability "
+        f"{facts['major']}.{facts['minor']}, CUDA {made} (the driver's: {driver})"
+    )
+
+
+@cache
+def _cuda_lacks() -> str | None:
+    """What CUDA needs and does not find here, and how to get it; None where it can run."""
+    if not importlib.util.find_spec("cupy"):
+        return f"CuPy: {INSTALL}"
+    try:
+        import cupy
+
+        if not cupy.cuda.runtime.driverGetVersion():
+            return "an NVIDIA driver and finds none: is there an NVIDIA GPU in this machine?"
+        cupy.cuda.runtime.getDeviceCount()  # raises where there is none
+        cupy.cuda.nvrtc.getVersion()
+    except Exception as error:
+        text = " ".join(str(error).split())
+        if "NoDevice" in text:
+            return "an NVIDIA GPU, and the driver finds none that it may use"
+        if "InsufficientDriver" in text:
+            return f"a newer NVIDIA driver, or an older CuPy: {INSTALL}"
+        if "nvrtc" in text.lower():
+            return f"NVRTC, CUDA's compiler, which CuPy does not find: {INSTALL}"
+        return f"CuPy, which cannot be used here: {text[:200]}"
+    return None
+
+
+# -- which can run ------------------------------------------------------------------------------
+
+
+def _default() -> str:
+    return "cpu" if importlib.util.find_spec("numba") else "reference"
+
+
 def _checked(name: str) -> str:
+    """The name of a backend that can run here. Raises ValueError for an unknown one, RuntimeError,
+    saying what to install, for one that cannot."""
     if name not in NAMES:
         raise ValueError(f"unknown backend {name!r}; there are: {', '.join(NAMES)}")
-    if name == "cuda":
-        raise RuntimeError("the cuda backend is not part of this version of minifcn: use cpu")
     if name == "cpu" and not importlib.util.find_spec("numba"):
         raise RuntimeError("the cpu backend needs Numba: pip install numba, or use reference")
+    if name == "cuda" and _cuda_lacks():
+        raise RuntimeError(f"the cuda backend needs {_cuda_lacks()}")
+    if name == "emulated" and not _emulator().available():
+        raise RuntimeError(
+            "the emulated backend needs a C++ compiler: install g++, or name another in CXX"
+        )
     return name
+
+
+def _emulator() -> ModuleType:
+    return importlib.import_module("minifcn.kernels.cuda.emulator")

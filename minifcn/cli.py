@@ -5,6 +5,7 @@ import os
 import sys
 
 from . import commands
+from .backends import NAMES
 
 PROGRAM = "minifcn"
 
@@ -59,7 +60,11 @@ def parser() -> argparse.ArgumentParser:
         )
         command.add_arguments(sub)
         common = sub.add_argument_group("common options")
-        common.add_argument("--backend", choices=("reference", "cpu"), help="default: cpu")
+        common.add_argument(
+            "--backend", choices=NAMES,
+            help="where it is computed (default: cpu): by Numba, by NumPy alone (reference), on a "
+            "GPU (cuda), or by the GPU's kernels on the processor (emulated, slow)",
+        )  # fmt: skip
         common.add_argument("--threads", type=int, metavar="N", help="default: all cores")
         common.add_argument(
             "--traceback", action="store_true", help="show where an error came from"

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .backends import kernels_for
+from .backends import device_of, kernels_for, moved, to_numpy
 
 MEASURES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
 
@@ -43,14 +43,15 @@ class ConfusionMatrix:
         return self
 
     def update(self, labels, predictions) -> "ConfusionMatrix":
-        """Add pixels: two integer arrays of one shape, such as (H, W) or (N, H, W).
+        """Add pixels: two integer arrays of one shape, such as (H, W) or (N, H, W). They are
+        counted where the labels live.
 
         Raises TypeError for arrays that do not hold integers; ValueError where the shapes differ
         or a value is no class (predictions are looked at where the label is not ignored). The
         counts are then as before.
         """
         labels = self._integers(labels, "labels")
-        predictions = self._integers(predictions, "predictions")
+        predictions = moved(self._integers(predictions, "predictions"), labels)
         if labels.shape != predictions.shape:
             raise ValueError(
                 f"labels {labels.shape} and predictions {predictions.shape} differ in shape"
@@ -60,7 +61,7 @@ class ConfusionMatrix:
         self._check(predictions[valid], "predictions", "")
         kernels = kernels_for(labels)
         counts = kernels.confusion_counts(labels, predictions, self.num_classes, self.ignore_index)
-        self.counts += counts.get() if hasattr(counts, "get") else counts  # from the GPU
+        self.counts += to_numpy(counts)
         return self
 
     def merge(self, other: "ConfusionMatrix") -> "ConfusionMatrix":
@@ -152,8 +153,10 @@ class ConfusionMatrix:
         array = array if hasattr(array, "dtype") else np.asarray(array)
         if array.dtype.kind not in "iu":
             raise TypeError(f"{role} must hold integers, got {array.dtype}")
-        # NumPy has no integer type for the sum of int64 and uint64.
-        return array.astype(np.int64) if array.dtype == np.uint64 else array
+        # NumPy has no integer type for the sum of int64 and uint64; CuPy compares bytes with
+        # numbers up to 255 alone
+        wide = array.dtype == np.uint64 or device_of(array)
+        return array.astype(np.int64) if wide else array
 
     def _check(self, values, role: str, also: str) -> None:
         if values.size == 0:

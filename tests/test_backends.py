@@ -1,10 +1,12 @@
 """The door to the kernels: names, the environment, threads, and what an import costs."""
 
+import importlib
 import json
 import os
 import re
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -56,10 +58,7 @@ def test_a_backend_that_cannot_be_changes_nothing():
     mf.use_backend("reference")
     with pytest.raises(ValueError) as error:
         mf.use_backend("gpu")
-    assert str(error.value) == "unknown backend 'gpu'; there are: reference, cpu, cuda"
-    with pytest.raises(RuntimeError) as error:
-        mf.use_backend("cuda")
-    assert str(error.value) == ("the cuda backend is not part of this version of minifcn: use cpu")
+    assert str(error.value) == "unknown backend 'gpu'; there are: reference, cpu, cuda, emulated"
     assert backends.current_backend() == "reference"
 
 
@@ -79,6 +78,133 @@ def test_cpu_without_numba(monkeypatch):
             call()
 
 
+class Part(types.SimpleNamespace):
+    """A part of a CuPy that is played: its functions return what they are given here, or raise."""
+
+    def __init__(self, **functions):
+        super().__init__(**{name: self.function(value) for name, value in functions.items()})
+
+    @staticmethod
+    def function(value):
+        def called(*_):
+            if isinstance(value, Exception):
+                raise value
+            return value
+
+        return called
+
+
+def played_cupy(count=1, driver=13010, nvrtc=(13, 0), runtime=13000) -> types.ModuleType:
+    """A CuPy that finds what it is told to."""
+    facts = {"name": b"NVIDIA H100", "totalGlobalMem": 80 * 2**30, "major": 9, "minor": 0}
+    cupy = types.ModuleType("cupy")
+    clocks = {"MultiProcessorCount": 132, "ClockRate": 1_980_000, "MemoryClockRate": 2_619_000}
+    device = types.SimpleNamespace(id=0, attributes=clocks | {"GlobalMemoryBusWidth": 5120})
+    cupy.cuda = Part(Device=device, get_current_stream=Part(synchronize=None))
+    cupy.cuda.nvrtc = Part(getVersion=nvrtc)
+    cupy.cuda.runtime = Part(
+        getDeviceCount=count,
+        driverGetVersion=driver,
+        runtimeGetVersion=runtime,
+        getDeviceProperties=facts,
+    )
+    return cupy
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    """Plays a CuPy, or with None its absence, instead of what there is."""
+    find = backends.importlib.util.find_spec
+
+    def play(module):
+        there = lambda name: module and importlib.machinery.ModuleSpec(name, None)  # noqa: E731
+        monkeypatch.setitem(sys.modules, "cupy", module)
+        monkeypatch.setattr(
+            backends.importlib.util, "find_spec", lambda n: there(n) if n == "cupy" else find(n)
+        )
+        backends._cuda_lacks.cache_clear()
+
+    yield play
+    backends._cuda_lacks.cache_clear()
+
+
+INSTALL = 'pip install "minifcn[cuda12]", or "minifcn[cuda13]" where nvidia-smi says CUDA 13'
+MISSING = {
+    "CuPy": (None, f"CuPy: {INSTALL}"),
+    "a driver": (
+        {"driver": 0},
+        "an NVIDIA driver and finds none: is there an NVIDIA GPU in this machine?",
+    ),
+    "a GPU": (
+        {"count": RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")},
+        "an NVIDIA GPU, and the driver finds none that it may use",
+    ),
+    "a newer driver": (
+        {"count": RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is ...")},
+        f"a newer NVIDIA driver, or an older CuPy: {INSTALL}",
+    ),
+    "a compiler": (
+        {"nvrtc": RuntimeError('Failure finding "libnvrtc.so.12":\nNo such file')},
+        f"NVRTC, CUDA's compiler, which CuPy does not find: {INSTALL}",
+    ),
+    "something else": (
+        {"count": ImportError("\n=====\nFailed to import CuPy.\n")},
+        "CuPy, which cannot be used here: ===== Failed to import CuPy.",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MISSING)
+def test_what_cuda_lacks_is_said_in_one_line(what, cupy):
+    found, message = MISSING[what]
+    cupy(found and played_cupy(**found))
+    for ask in (lambda: mf.use_backend("cuda"), lambda: mf.Tensor([1.0]).to("cuda")):
+        with pytest.raises(RuntimeError) as error:
+            ask()
+        assert str(error.value) == f"the cuda backend needs {message}"
+    assert backends.describe_gpu() == f"none in use: cuda needs {message}"
+    assert backends.current_backend() == "cpu"
+    backends.synchronize()  # there is nothing to wait for
+
+
+@pytest.mark.usefixtures("_restored")
+def test_a_gpu_that_is_there(cupy):
+    cupy(played_cupy())
+    mf.use_backend("cuda")
+    assert backends.current_backend() == backends.current_device() == "cuda"
+    assert backends.describe_gpu() == (
+        "NVIDIA H100, 80 GiB, compute capability 9.0, CUDA 13.0 (the driver's: 13.1)"
+    )
+    limits = backends.gpu_limits()
+    assert limits[:2] == ("NVIDIA H100", 132)
+    assert limits.flops == pytest.approx(66.9e12, rel=1e-3)  # as NVIDIA says
+    assert limits.bytes == pytest.approx(3.35e12, rel=1e-3)
+
+
+def test_emulated_without_a_compiler(monkeypatch):
+    monkeypatch.setattr("minifcn.kernels.cuda.emulator._compiler", lambda: None)
+    with pytest.raises(RuntimeError) as error:
+        mf.use_backend("emulated")
+    assert str(error.value) == (
+        "the emulated backend needs a C++ compiler: install g++, or name another in CXX"
+    )
+    assert backends.current_backend() == "cpu"
+
+
+def test_precision():
+    """Where there is no GPU, too."""
+    before = mf.get_precision()
+    try:
+        for name in ("float32", "tf32", "bf16"):
+            mf.set_precision(name)
+            assert mf.get_precision() == name
+        with pytest.raises(ValueError, match="unknown precision 'half'; there are: float32, tf32"):
+            mf.set_precision("half")
+        assert mf.get_precision() == "bf16"
+    finally:
+        mf.set_precision(before)
+
+
 @pytest.mark.usefixtures("_restored")
 def test_kernels_for_an_array():
     for name in ("reference", "cpu"):
@@ -93,16 +219,15 @@ def test_kernels_for_an_array():
 
 
 def test_tables_hold_the_same_functions():
-    """What the description of the kernel table lists is there, in both."""
+    """What the description of the kernel table lists is there, in all."""
     tables = []
-    for name in ("reference", "cpu"):
-        with mf.use_backend(name):
-            table = backends.kernels_for(np.zeros(1))
+    for name in ("reference", "cpu", "cuda"):
+        table = importlib.import_module(f"minifcn.kernels.{name}")
         tables.append({n for n in table.__all__ if "num_threads" not in n})
         assert all(callable(getattr(table, n)) for n in tables[-1])
     listed = set(re.findall(r"(\w+)\(", kernels.__doc__))
     assert {"conv2d", "max_pool2d_grad", "confusion_counts"} < listed
-    assert tables == [listed, listed]
+    assert tables == [listed, listed, listed]
 
 
 SHOW = "import minifcn as mf; print(mf.backends.current_backend())"
@@ -122,10 +247,11 @@ def test_the_environment_chooses():
     set_later = "import minifcn as mf; mf.use_backend('cpu'); print(mf.backends.current_backend())"
     assert python(set_later, MINIFCN_BACKEND="reference") == "cpu"
     assert python(TRY, MINIFCN_BACKEND="torch") == (
-        "ValueError unknown backend 'torch'; there are: reference, cpu, cuda"
+        "ValueError unknown backend 'torch'; there are: reference, cpu, cuda, emulated"
     )
-    assert python(TRY, MINIFCN_BACKEND="cuda") == (
-        "RuntimeError the cuda backend is not part of this version of minifcn: use cpu"
+    assert python(TRY, MINIFCN_BACKEND="emulated", CXX="no-such-compiler") == (
+        "RuntimeError the emulated backend needs a C++ compiler: install g++, or name another in "
+        "CXX"
     )
 
 
@@ -145,6 +271,19 @@ def test_import_is_quick_and_loads_nothing_heavy():
     assert loaded & {"numpy", "minifcn"} == {"numpy", "minifcn"}
     assert not loaded & {"numba", "llvmlite", "matplotlib", "cupy", "PIL", "torch", "tqdm"}
     assert not any(name.startswith("minifcn.kernels.") for name in runs[0][1])
+
+
+def test_nothing_of_cuda_is_loaded_for_numpy_s_arrays():
+    code = """
+import sys
+import numpy as np
+import minifcn as mf
+x = mf.Tensor(np.ones((1, 2, 5, 6)), requires_grad=True)
+mf.nn.Sequential(mf.nn.Conv2d(2, 3, 3).to(np.float64), mf.nn.ReLU())(x).sum().backward()
+mf.metrics.ConfusionMatrix(2).update(np.array([1]), np.array([0]))
+print([name for name in sys.modules if "cupy" in name or "kernels.cuda" in name])
+"""
+    assert python(code) == "[]"
 
 
 def test_sub_packages_load_when_they_are_used():

@@ -88,10 +88,13 @@ def wheel_names(path):
         return set(archive.namelist())
 
 
+CODE = (".py", ".cu", ".cuh", ".h")
+
+
 def installed_files():
     """Where every file of the project's code is installed."""
     paths = [p for top in ("minifcn", "kernels") for p in (ROOT / top).rglob("*.*")]
-    names = [p.relative_to(ROOT).as_posix() for p in paths if p.suffix in (".py", ".cu")]
+    names = [p.relative_to(ROOT).as_posix() for p in paths if p.suffix in CODE]
     return {f"minifcn/{name}" if name.startswith("kernels/") else name for name in names}
 
 

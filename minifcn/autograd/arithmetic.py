@@ -5,7 +5,7 @@ Where broadcasting repeated an input along an axis, its gradient is the sum over
 
 import numpy as np
 
-from ..backends import array_module, kernels_for
+from ..backends import array_module, device_of, kernels_for
 from .function import Function
 from .tensor import Tensor, as_tensor
 
@@ -14,7 +14,7 @@ MANY = 2**15  # numbers from which on a kernel is faster than the array's own ar
 
 def sum_of(a, b):
     """a + b, of large arrays by a kernel."""
-    if a.size > MANY and a.shape == b.shape and a.dtype == b.dtype and a.dtype.char in "fd":
+    if _wants_kernel(a) and a.shape == b.shape and a.dtype == b.dtype and a.dtype.char in "fd":
         return kernels_for(a).add(a, b)
     return a + b
 
@@ -22,9 +22,15 @@ def sum_of(a, b):
 def product_of(a, b):
     """a * b, of a large array and a number by a kernel."""
     many, number = (b, a) if a.ndim == 0 else (a, b)
-    if many.size > MANY and number.ndim == 0 and a.dtype == b.dtype and a.dtype.char in "fd":
+    if _wants_kernel(many) and number.ndim == 0 and a.dtype == b.dtype and a.dtype.char in "fd":
         return kernels_for(many).scale(many, number)
     return a * b
+
+
+def _wants_kernel(a) -> bool:
+    """On a device every array does: CuPy's own results do not lie in memory as what they are made
+    of does, and maps would lose their layout."""
+    return a.size > MANY or (type(a) is not np.ndarray and device_of(a) is not None)
 
 
 def unbroadcast(g, shape: tuple[int, ...]):

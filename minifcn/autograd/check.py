@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..backends import use_backend
+from ..backends import device_of, to_numpy, use_backend
 from . import mode
 from .tensor import Tensor
 
@@ -82,13 +82,16 @@ def gradcheck(
     inputs: arrays or tensors; floating-point ones are checked, others passed on. Each is moved
     along ``directions`` random directions of unit length, or, with ``elementwise``, along every
     axis in turn (slow; it names the element). The relative error of a comparison is the difference
-    over the larger of the two numbers and of 1e-3 |u| |v|.
+    over the larger of the two numbers and of 1e-3 |u| |v|. backend: on which the function is
+    checked, if not where its inputs live.
 
     Raises GradientError where an error exceeds the tolerance, unless raise_on_error is False, and
     ValueError where no input is floating-point.
     """
     rng = np.random.default_rng(seed)
-    arrays = [np.array(getattr(x, "data", x) if isinstance(x, Tensor) else x) for x in inputs]
+    given = [x.data if isinstance(x, Tensor) else x for x in inputs]
+    backend = backend or next(filter(None, map(device_of, given)), None)
+    arrays = [np.array(to_numpy(x)) for x in given]
     arrays = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
     checked = [i for i, a in enumerate(arrays) if a.dtype.kind == "f"]
     if not checked:
@@ -103,7 +106,8 @@ def gradcheck(
         stack.enter_context(mode.no_grad())
         report = GradientReport(tolerance=tolerance)
         for i in checked:
-            gradient = np.zeros_like(arrays[i]) if tensors[i].grad is None else tensors[i].grad
+            gradient = tensors[i].grad
+            gradient = np.zeros_like(arrays[i]) if gradient is None else to_numpy(gradient)
             for name, v in _directions(arrays[i].shape, elementwise, directions, rng):
                 _compare(report, function, arrays, i, name, v, u, gradient, step)
     if raise_on_error and not report.ok:
@@ -119,16 +123,18 @@ def adjoint_check(
     f^T is f's backward pass. The result is rounding error, below 1e-12, where backward is right.
     """
     rng = np.random.default_rng(seed)
+    data = x.data if isinstance(x, Tensor) else x
+    backend = backend or device_of(data)
     with contextlib.ExitStack() as stack:
         if backend is not None:
             stack.enter_context(use_backend(backend))
-        data = x.data if isinstance(x, Tensor) else x
-        tensor = Tensor(np.array(data, np.float64), requires_grad=True)
+        tensor = Tensor(np.array(to_numpy(data), np.float64), requires_grad=True)
         y = function(tensor)
         u = rng.standard_normal(y.shape)
         y.backward(u)
-    forward, backward = np.vdot(u, y.data), np.vdot(tensor.grad, tensor.data)
-    scale = np.linalg.norm(u) * np.linalg.norm(y.data)
+    fx, gx = y.numpy(), to_numpy(tensor.grad)
+    forward, backward = np.vdot(u, fx), np.vdot(gx, tensor.numpy())
+    scale = np.linalg.norm(u) * np.linalg.norm(fx)
     return float(abs(forward - backward) / scale) if scale else float(abs(forward - backward))
 
 
@@ -147,7 +153,7 @@ def _directions(shape, elementwise: bool, count: int, rng):
 def _compare(report, function, arrays, i, name, v, u, gradient, step) -> None:
     def value(t: float):
         moved = [Tensor(a + t * v) if j == i else Tensor(a) for j, a in enumerate(arrays)]
-        return np.vdot(u, function(*moved).data)
+        return np.vdot(u, function(*moved).numpy())
 
     scale = 1e-3 * np.linalg.norm(u) * np.linalg.norm(v)
     here, ahead, behind = value(0), value(step), value(-step)

@@ -10,7 +10,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from ..backends import array_module, kernels_for
+from ..backends import array_module, device_of, kernels_for, moved
 from . import hooks
 from .arithmetic import MANY, sum_of
 
@@ -55,8 +55,8 @@ def _starting_gradient(tensor, grad):
                 f"backward: a tensor of shape {tensor.shape} needs a gradient of that shape; "
                 "only one-element tensors may go without"
             )
-        return np.ones_like(tensor.data)
-    grad = np.asarray(getattr(grad, "data", grad) if not isinstance(grad, np.ndarray) else grad)
+        return array_module(tensor.data).ones_like(tensor.data)
+    grad = moved(grad.data if hasattr(grad, "requires_grad") else grad, tensor.data)
     if grad.shape != tensor.shape:
         raise ValueError(f"backward: gradient {grad.shape} for a tensor {tensor.shape}")
     return grad.astype(tensor.dtype, copy=False)
@@ -115,12 +115,23 @@ def _is_fresh(gx, alone: int) -> bool:
     ``alone``: how many references there are to an array that only the caller knows. The gradient
     may be a view, as channels-last maps are, of memory that it alone holds.
     """
-    if gx is None or not gx.flags.writeable or sys.getrefcount(gx) > alone + 1:
+    if gx is None or sys.getrefcount(gx) > alone + 1:
+        return False
+    if _repeats(gx) if device_of(gx) else not gx.flags.writeable:
         return False
     base = gx.base
-    if base is None:
-        return True
-    return isinstance(base, np.ndarray) and base.base is None and sys.getrefcount(base) <= _VIEWED
+    while base is not None:
+        known = isinstance(base, np.ndarray) or device_of(base)
+        if not known or sys.getrefcount(base) > _VIEWED:
+            return False
+        base = base.base
+    return True
+
+
+def _repeats(gx) -> bool:
+    """Whether an array has numbers that share their memory: broadcast ones, which NumPy protects
+    from being written and CuPy does not."""
+    return any(step == 0 and n > 1 for n, step in zip(gx.shape, gx.strides, strict=True))
 
 
 def _references_to_one() -> int:

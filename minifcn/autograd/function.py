@@ -7,6 +7,7 @@ dies as soon as nobody names it.
 
 import numpy as np
 
+from ..backends import device_of, moved
 from . import hooks, mode
 from .tensor import Tensor, as_tensor
 
@@ -76,8 +77,14 @@ class Function:
         if mode.is_shapes_only():
             data = np.broadcast_to(np.zeros((), np.result_type(*(a.dtype for a in arrays))), shape)
         else:
+            kind = type(arrays[0]) if arrays else None
+            for array in arrays:
+                if type(array) is not kind:
+                    self._check_places(arrays)
             data = self.forward(*arrays)
-        output = Tensor(data)
+            if type(data) is not np.ndarray and not device_of(data):  # a number, say
+                data = moved(data, next(filter(device_of, arrays), data))
+        output = Tensor.of(data)
         self._check_dtypes(arrays, output.data)
         if recording:
             self.edges = tuple([x.edge() for x in inputs])
@@ -85,6 +92,16 @@ class Function:
         for hook in watchers:
             hook.forward_end(self, inputs, output)
         return output
+
+    def _check_places(self, arrays) -> None:
+        """Raises TypeError where some inputs live on a device and others do not; numbers may live
+        anywhere."""
+        places = {device_of(a) or "NumPy" for a in arrays if not isinstance(a, np.generic)}
+        if len(places) > 1:
+            raise TypeError(
+                f"{type(self).__name__}: inputs that live in different places, "
+                f"{' and '.join(sorted(places))}: convert one of them, x.to(backend)"
+            )
 
     def _check_dtypes(self, inputs, output) -> None:
         """Raises TypeError where a floating-point input was widened, as mixed dtypes do."""

@@ -10,6 +10,8 @@ import time
 from collections import defaultdict
 from contextvars import ContextVar
 
+from ..backends import synchronize
+
 _hooks: ContextVar[tuple["Hook", ...]] = ContextVar("minifcn_hooks", default=())
 
 
@@ -55,7 +57,8 @@ class Hook:
 
 
 class Timer(Hook):
-    """Wall time and calls of every kind of operation, forward and backward."""
+    """Wall time and calls of every kind of operation, forward and backward. A GPU, which computes
+    while Python goes on, is waited for."""
 
     def __init__(self):
         self.seconds = defaultdict(float)
@@ -63,18 +66,23 @@ class Timer(Hook):
         self._started = []
 
     def forward_begin(self, function, inputs) -> None:
-        self._started.append(time.perf_counter())
+        self._begin()
 
     def forward_end(self, function, inputs, output) -> None:
         self._add(function, "forward")
 
     def backward_begin(self, function, gradient) -> None:
-        self._started.append(time.perf_counter())
+        self._begin()
 
     def backward_end(self, function, gradients) -> None:
         self._add(function, "backward")
 
+    def _begin(self) -> None:
+        synchronize()
+        self._started.append(time.perf_counter())
+
     def _add(self, function, direction: str) -> None:
+        synchronize()
         key = type(function).__name__, direction
         self.seconds[key] += time.perf_counter() - self._started.pop()
         self.calls[key] += 1

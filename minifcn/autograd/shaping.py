@@ -18,7 +18,7 @@ class Sum(Function):
         return _reduced(shape, self.axes, self.keepdims)
 
     def forward(self, x):
-        return np.asarray(x.sum(axis=self.axes, keepdims=self.keepdims))
+        return array_module(x).asarray(x.sum(axis=self.axes, keepdims=self.keepdims))
 
     def backward(self, gy):
         (shape,) = self.input_shapes
@@ -93,7 +93,7 @@ class Transpose(Function):
         return x.transpose(self.order)
 
     def backward(self, gy):
-        return gy.transpose(np.argsort(self.order))
+        return gy.transpose([self.order.index(axis) for axis in range(len(self.order))])
 
 
 class GetItem(Function):
@@ -106,7 +106,7 @@ class GetItem(Function):
         return np.broadcast_to(np.zeros(()), shape)[self.index].shape
 
     def forward(self, x):
-        return np.asarray(x[self.index])
+        return array_module(x).asarray(x[self.index])
 
     def backward(self, gy):
         gx = array_module(gy).zeros(self.input_shapes[0], gy.dtype)

@@ -2,15 +2,18 @@
 
 import numpy as np
 
-from ..backends import use_backend
+from ..backends import current_device, device_of, placed, to_numpy
+from . import mode
 
 
 class Tensor:
     """An array that remembers how it was made, so that gradients can flow back to its origins.
 
-    data: anything that NumPy makes an array of; arrays are not copied. requires_grad: whether
-    ``backward`` shall leave a gradient in ``grad``; needs a floating-point dtype. Operations on
-    tensors give tensors; ``data`` and ``grad`` are plain arrays.
+    data: anything that NumPy makes an array of; arrays are not copied, but for NumPy's where the
+    backend in use computes on arrays of its own (cuda): they go there. An array of a device stays
+    on it. requires_grad: whether ``backward`` shall leave a gradient in ``grad``; needs a
+    floating-point dtype. Operations on tensors give tensors; ``data`` and ``grad`` are plain
+    arrays, which live where the tensor does.
     """
 
     __array_ufunc__ = None  # so that array + tensor asks the tensor
@@ -18,16 +21,31 @@ class Tensor:
     def __init__(self, data, requires_grad: bool = False):
         if isinstance(data, Tensor):
             raise TypeError("a Tensor of a Tensor: use x.detach() for the same values, unrecorded")
-        self.data = data if isinstance(data, np.ndarray) else np.asarray(data)
-        if self.data.dtype.kind not in "fiub":
-            raise TypeError(f"a Tensor holds numbers; got dtype {self.data.dtype}")
-        if requires_grad and self.data.dtype.kind != "f":
+        if type(data) is not np.ndarray and not device_of(data):
+            data = data if isinstance(data, np.ndarray) else np.asarray(data)
+        if data.dtype.kind not in "fiub":
+            raise TypeError(f"a Tensor holds numbers; got dtype {data.dtype}")
+        if requires_grad and data.dtype.kind != "f":
             raise TypeError(
-                f"only floating-point tensors can require a gradient; got dtype {self.data.dtype}"
+                f"only floating-point tensors can require a gradient; got dtype {data.dtype}"
             )
+        device = current_device()
+        if device and not device_of(data) and not mode.is_shapes_only():
+            data = placed(data, device)
+        self.data = data
         self.requires_grad = requires_grad
         self.grad = None
         self.function = None  # the Function that made this tensor; None for a leaf
+
+    @classmethod
+    def of(cls, array, requires_grad: bool = False):
+        """A tensor of an array as it is, wherever that lives."""
+        made = cls.__new__(cls)
+        made.data = array
+        made.requires_grad = requires_grad
+        made.grad = None
+        made.function = None
+        return made
 
     shape = property(lambda self: self.data.shape, doc="Lengths of the axes.")
     dtype = property(lambda self: self.data.dtype, doc="Type of the elements.")
@@ -43,15 +61,15 @@ class Tensor:
     def backward(self, grad=None, retain_graph: bool = False) -> None:
         """Leave in every leaf x that requires it the gradient of <grad, self> (added to x.grad).
 
-        grad has this tensor's shape; it may be left out where that is one element, and is then 1.
-        The graph is freed on the way unless retain_graph. Raises RuntimeError where nothing was
-        recorded, and on a graph that was freed before.
+        grad has this tensor's shape, and may live elsewhere; it may be left out where that is one
+        element, and is then 1. The graph is freed on the way unless retain_graph. Raises
+        RuntimeError where nothing was recorded, and on a graph that was freed before.
         """
         backward(self, grad, retain_graph)
 
     def numpy(self) -> np.ndarray:
-        """The values as a NumPy array (not a copy)."""
-        return self.data
+        """The values as a NumPy array: not a copy, unless they live on a device."""
+        return to_numpy(self.data)
 
     def item(self) -> float:
         """The one value of a one-element tensor."""
@@ -59,22 +77,26 @@ class Tensor:
 
     def detach(self) -> "Tensor":
         """The same values as a leaf that requires no gradient."""
-        return Tensor(self.data)
+        return Tensor.of(self.data)
 
     def to(self, target) -> "Tensor":
-        """The same values for a backend ("cpu") or in a dtype (np.float64), as a leaf.
+        """The same values where a backend ("cpu", "cuda") wants them, or in a dtype (np.float64),
+        as a leaf.
 
-        Raises RuntimeError for a backend that cannot run here.
+        Raises ValueError for an unknown backend, RuntimeError for one that cannot run here, and
+        TypeError where a gradient is required of integers.
         """
         if isinstance(target, str) and not target.startswith("float"):
-            with use_backend(target):  # refuses a name that is unknown or cannot run
-                return Tensor(self.data, self.requires_grad)
-        return Tensor(self.data.astype(target), self.requires_grad)
+            return Tensor.of(placed(self.data, target), self.requires_grad)
+        data = self.data.astype(target)
+        if self.requires_grad and data.dtype.kind != "f":
+            raise TypeError(f"{data.dtype} numbers have no gradient, which this tensor requires")
+        return Tensor.of(data, self.requires_grad)
 
     def __repr__(self) -> str:
         note = f", made by {type(self.function).__name__}" if self.function is not None else ""
         note = note or (", requires_grad=True" if self.requires_grad else "")
-        return f"Tensor({np.array2string(self.data, threshold=20, precision=4)}{note})"
+        return f"Tensor({np.array2string(self.numpy(), threshold=20, precision=4)}{note})"
 
     def __len__(self) -> int:
         return len(self.data)
@@ -151,11 +173,13 @@ class Tensor:
 
 
 def as_tensor(x, like: Tensor | None = None) -> Tensor:
-    """x as a tensor; a number gets the dtype of ``like``, so that it widens nothing."""
+    """x as a tensor; a number gets the dtype of ``like``, so that it widens nothing. Beside a
+    tensor on a device it stays a number, which needs no way there."""
     if isinstance(x, Tensor):
         return x
-    if like is not None and isinstance(x, (int, float, np.number)) and like.dtype.kind == "f":
-        return Tensor(np.asarray(x, like.dtype))
+    if like is not None and isinstance(x, (int, float, np.number)):
+        number = np.asarray(x, like.dtype if like.dtype.kind == "f" else None)
+        return Tensor.of(number[()] if device_of(like.data) else number)
     return Tensor(x)
 
 

@@ -15,23 +15,26 @@ output; under the slope it waits for memory, under the level for the multipliers
 """
 
 import os
-import platform
 from pathlib import Path
 from statistics import median
 
-from . import options
+from . import limits, options
+from .limits import GIGA
 
 NAME = "bench"
-GIGA = 1e9
 NOTES = """\
 GFLOP count a direct convolution's operations. Winograd's algorithm does a 3x3 convolution with up
 to 4 times fewer multiplications: its GFLOP/s and share are effective and may exceed 100%.\
 """
-DISTURBED = "Other programs took {:.0%} of the cores meanwhile: measure again when they are done."
 REFERENCE = """\
 The reference backend is the plain formula in NumPy, the specification and not made for speed; the
 peak is what the cpu backend's kernels can reach.\
 """
+TENSOR_CORES = """\
+Tensor cores multiply float32 rounded to TF32 or bfloat16 faster than the peak, which does without:
+shares may exceed 100%. Each layer is waited for; in a row, without that, they are faster.\
+"""
+EMULATED = "the emulated backend is not made for speed: bench measures cpu, reference and cuda"
 
 
 def add_arguments(parser) -> None:
@@ -55,11 +58,13 @@ def run(arguments) -> int:
     from .. import backends, io
 
     _check_files(arguments)
+    if backends.current_device() == "emulated":
+        raise options.UsageError(EMULATED)
     steps = 3 + (1 + arguments.rounds) * (1 + arguments.backward)
     with tqdm(total=steps, desc="measuring", disable=None, delay=2, leave=False) as bar:
-        machine = _machine(bar)
+        machine = limits.facts(bar)
         forward, training = _measure(arguments, bar)
-        _measure_machine(machine, bar)  # again: whatever disturbed the first time may be over
+        limits.measure(machine, bar)  # again: whatever disturbed the first time may be over
     result = {
         "model": arguments.model,
         "padding": arguments.padding,
@@ -93,61 +98,13 @@ def _check_files(arguments) -> None:
             raise options.UsageError(f"{path}: it is a folder")
 
 
-def _machine(bar) -> dict:
-    """What it is, and what it can do at most."""
-    from .. import backends
-
-    threads = backends.get_num_threads()  # where Numba is missing, this says so
-    from ..kernels.cpu import isa
-    from ..kernels.cpu.threads import usable_cores
-
-    machine = {
-        "processor": _processor(),
-        "cores": usable_cores(),
-        "threads": threads,
-        "instructions": isa.current().name,
-    }
-    _measure_machine(machine, bar)
-    return machine
-
-
-def _measure_machine(machine: dict, bar) -> None:
-    """Into the machine's facts: the higher of what they hold and what is measured now."""
-    from ..kernels.cpu import peak
-
-    most, memory = peak.peak(), peak.bandwidth()
-    machine["memory_array_mib"] = memory.size / 2**20
-    machine["cores_granted"] = max(machine.get("cores_granted", 0.0), most.granted)
-    for key, value in (
-        ("peak_gflops_one_core", most.core),
-        ("peak_gflops", most.threads),
-        ("memory_read_gb_per_second", memory.read),
-        ("memory_write_gb_per_second", memory.write),
-        ("memory_copy_gb_per_second", memory.copy),
-        ("memory_gb_per_second", memory.best),
-    ):
-        machine[key] = max(machine.get(key, 0.0), value / GIGA)
-    bar.update()
-
-
-def _processor() -> str:
-    """Its name, as exactly as the system tells it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine() or "unknown processor"
-
-
 def _measure(arguments, bar):
     """The rounds: forward passes that record nothing and, where gradients are asked for, others
     that are gone through backwards. Each kind is warmed up by one that does not count."""
     import numpy as np
 
     from .. import Tensor, models, no_grad
+    from ..backends import array_module
     from .layer_times import LayerTimes
 
     model = models.build(arguments.model, padding=arguments.padding).eval()
@@ -161,7 +118,7 @@ def _measure(arguments, bar):
         bar.update()
         if training:
             scores = training.run_forward(x)
-            training.run_backward(scores, np.ones_like(scores.data))
+            training.run_backward(scores, array_module(scores.data).ones_like(scores.data))
             model.zero_grad()
             bar.update()
         if number == 0:
@@ -206,40 +163,29 @@ def _result(forward, training, peak: float) -> dict:
 def _text(result: dict) -> list[str]:
     """The lines to print."""
     machine, total = result["machine"], result["total"]
-    read, write, copy = (
-        f"{name} {machine[f'memory_{name}_gb_per_second']:.1f}"
-        for name in ("read", "write", "copy")
-    )
     N, C, H, W = result["input"]
-    threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
     directions = [name for name in ("forward", "backward") if name in total]
-    lines = [
-        f"{machine['processor']}: {threads} on {machine['cores']} cores, instructions "
-        f"{machine['instructions']}",
-        f"float32 peak  {machine['peak_gflops']:,.0f} GFLOP/s with {threads}, "
-        f"{machine['peak_gflops_one_core']:,.0f} with one core",
-        f"memory        {read}, {write}, {copy} GB/s, arrays of "
-        f"{machine['memory_array_mib']:.0f} MiB",
-        *([DISTURBED.format(1 - granted)] if (granted := machine["cores_granted"]) < 0.9 else []),
+    text = [
+        *limits.lines(machine),
         "",
         f"{result['model']}, {result['padding']} padding, {N} x {C} x {H} x {W}, "
         f"{result['backend']} backend; median of {result['rounds']}",
         "",
         *_table(result, directions),
         "",
-        NOTES if result["backend"] == "cpu" else REFERENCE,
+        {"cpu": NOTES, "cuda": TENSOR_CORES}.get(result["backend"], REFERENCE),
         "",
     ]
     for direction in directions:
         done = total[direction]
-        lines.append(
+        text.append(
             f"{direction:8} {done['ms']:,.1f} ms, {1e3 * N / done['ms']:.3g} images/s, "
             f"{done['gflops']:,.0f} effective GFLOP/s, {done['share_of_peak']:.0%} of peak"
         )
     if len(directions) == 2:
         both = sum(total[direction]["ms"] for direction in directions)
-        lines.append(f"both     {both:,.1f} ms, {1e3 * N / both:.3g} images/s")
-    return lines
+        text.append(f"both     {both:,.1f} ms, {1e3 * N / both:.3g} images/s")
+    return text
 
 
 def _table(result: dict, directions: list[str]) -> list[str]:
@@ -290,6 +236,6 @@ def _draw(path: str, result: dict) -> None:
     }
     title = (
         f"{result['model']}, {result['padding']} padding, {N} x {C} x {H} x {W}\n"
-        f"{machine['processor']}, {machine['threads']} threads, {machine['instructions']}"
+        f"{limits.title(machine)}"
     )
     viz.draw_roofline(path, points, peak, machine["memory_gb_per_second"], title, saved)

@@ -1,4 +1,4 @@
-"""Print versions, the machine, and the networks there are.
+"""Print versions, the machine with its GPU, and the networks there are.
 
   minifcn info
 
@@ -7,7 +7,8 @@ What to quote with a question or a measurement.
 
 NAME = "info"
 NEEDED = ("numpy", "numba", "pillow", "matplotlib", "safetensors")
-OPTIONAL = ("cupy", "protobuf", "h5py", "onnx")  # CUDA, Caffe's files, Keras's, ONNX's
+# CUDA 12's, CUDA 13's, Caffe's files, Keras's, ONNX's
+OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x", "protobuf", "h5py", "onnx")
 
 
 def add_arguments(parser) -> None:
@@ -32,6 +33,7 @@ def run(arguments) -> int:
     backend = backends.current_backend()
     threads = f", {backends.get_num_threads()} threads" if backend == "cpu" else ""
     print(f"backend {backend}{threads} of {os.cpu_count()} cores")
+    print(f"GPU: {backends.describe_gpu()}")
     print("models: " + ", ".join(models.names()))
     print("classifiers: " + ", ".join(models.classifiers()))
     print("nets of other data sets: " + ", ".join(models.compositions()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from ..autograd import Hook
-from ..backends import current_backend
+from ..backends import current_backend, synchronize
 from ..functions.conv import Conv2d, ConvTranspose2d
 from ..functions.linear import Linear
 
@@ -56,17 +56,17 @@ class LayerTimes(Hook):
         """The model's output; its time is a round."""
         self._open, self._layers_of, self._next = [], {}, 0
         with self:
-            start = time.perf_counter()
+            start = now()
             output = self.model(x)
-            self.forward.append(time.perf_counter() - start)
+            self.forward.append(now() - start)
         return output
 
     def run_backward(self, output, gradient) -> None:
         """Backwards through the graph that the last ``run_forward`` recorded."""
         with self:
-            start = time.perf_counter()
+            start = now()
             output.backward(gradient)
-            self.backward.append(time.perf_counter() - start)
+            self.backward.append(now() - start)
 
     def forget(self) -> None:
         """No round has been run: what was measured so far was the warm-up."""
@@ -86,10 +86,10 @@ class LayerTimes(Hook):
         self._open.pop()
 
     def forward_begin(self, function, inputs) -> None:
-        self._started = time.perf_counter()
+        self._started = now()
 
     def forward_end(self, function, inputs, output) -> None:
-        seconds = time.perf_counter() - self._started
+        seconds = now() - self._started
         if not isinstance(function, Conv2d | ConvTranspose2d | Linear):
             return
         if self._next == len(self.layers):
@@ -102,11 +102,17 @@ class LayerTimes(Hook):
         self._next += 1
 
     def backward_begin(self, function, gradient) -> None:
-        self._started = time.perf_counter()
+        self._started = now()
 
     def backward_end(self, function, gradients) -> None:
         if function in self._layers_of:
-            self._layers_of[function].backward.append(time.perf_counter() - self._started)
+            self._layers_of[function].backward.append(now() - self._started)
+
+
+def now() -> float:
+    """Seconds on a clock that is read when the GPU, if there is one, has done its work."""
+    synchronize()
+    return time.perf_counter()
 
 
 def _layer(name: str, function, inputs, output) -> Layer:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import geometry, nn
-from ..autograd import Tensor, no_grad
+from ..autograd import no_grad
+from ..backends import device_of, synchronize
 from .memory import bytes_of_maps
 from .rarefy import rarefy
 from .stitch import layout_of
@@ -26,7 +27,7 @@ class Way:
     all; memory: bytes of the maps of one pass; field: pixels (vertical, horizontal) that a score
     sees; step: pixels from one that is computed to the next, the finest that the scores can tell
     apart. Measured, and None where it was not: seconds of all passes; peak, bytes that NumPy's
-    arrays took at most during one.
+    arrays took at most during one, not where the maps live on a device.
     """
 
     name: str
@@ -102,16 +103,19 @@ def table(found: list[Way]) -> str:
     return "\n".join(lines)
 
 
-def _measured(net, size: tuple[int, int]) -> tuple[float, int]:
+def _measured(net, size: tuple[int, int]) -> tuple[float, int | None]:
     """Seconds of one run on noise, the least of three, or the first if it is long; and bytes."""
     shape = 1, geometry.channels_of(net), *size
-    noise = Tensor(np.random.default_rng(0).standard_normal(shape, np.float32))
+    noise = net.tensor(np.random.default_rng(0).standard_normal(shape, np.float32))
     times = []
     with no_grad():
         while len(times) < 3 and sum(times) < 5:  # the first one compiles and fills caches
             started = time.perf_counter()
             net(noise)
+            synchronize()
             times.append(time.perf_counter() - started)
+        if device_of(noise.data):
+            return min(times), None
         tracemalloc.start()
         try:
             net(noise)

@@ -11,6 +11,7 @@ as a product with a matrix that is almost all zeros.
 import numpy as np
 
 from .. import nn
+from ..backends import to_numpy
 
 KINDS = ("nearest", "bilinear", "bicubic")
 OUTSIDE = ("zeros", "edge")
@@ -19,13 +20,15 @@ OUTSIDE = ("zeros", "edge")
 def interpolate(
     scores: np.ndarray, factor, kind: str = "bilinear", outside: str = "zeros"
 ) -> np.ndarray:
-    """Maps (N, K, H, W) at ``factor`` times their height and width, an int or a pair.
+    """Maps (N, K, H, W) at ``factor`` times their height and width, an int or a pair; on the
+    processor, wherever they live.
 
     kind: "nearest", "bilinear" or "bicubic". outside: what lies beyond the map: "zeros", as for a
     transposed convolution, or "edge", its nearest pixel. Raises ValueError for anything else.
     """
     if kind not in KINDS or outside not in OUTSIDE:
         raise ValueError(f"interpolate: {kind!r}, {outside!r} are none of {KINDS}, {OUTSIDE}")
+    scores = to_numpy(scores)
     factors = (factor, factor) if isinstance(factor, int) else tuple(factor)
     if scores.ndim != 4 or len(factors) != 2 or min(factors) < 1:
         raise ValueError(f"interpolate: maps {scores.shape} by {factor}")

@@ -23,6 +23,7 @@ import numpy as np
 
 from .. import functions as F
 from .. import geometry, nn
+from ..backends import array_module
 from ..geometry import TRACE_SIZE, Axis
 from ..models import bilinear_fit
 
@@ -100,7 +101,7 @@ def enlarged(weight: np.ndarray, rate: tuple[int, int]) -> np.ndarray:
     """The filter f' with its zeros: (K, C, KH, KW) to (K, C, (KH-1)*rate + 1, ...)."""
     K, C, KH, KW = weight.shape
     size = (KH - 1) * rate[0] + 1, (KW - 1) * rate[1] + 1
-    zeros = np.zeros((K, C, *size), weight.dtype)
+    zeros = array_module(weight).zeros((K, C, *size), weight.dtype)
     zeros[:, :, :: rate[0], :: rate[1]] = weight
     return zeros
 
@@ -168,7 +169,7 @@ def _rarefied(layer, rate, kept, literal: bool) -> nn.Module:
     spread = tuple(d * r for d, r in zip(layer.dilation, rate, strict=True))
     if literal and isinstance(layer, nn.Conv2d):
         new.__dict__["_parameters"] = dict(layer._parameters)
-        new.weight = nn.Parameter(enlarged(layer.weight.data, spread))
+        new.weight = layer.weight.with_data(enlarged(layer.weight.data, spread))
         new.kernel_size, new.dilation = new.weight.shape[2:], (1, 1)
     else:
         new.dilation = spread

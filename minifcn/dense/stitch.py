@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from .. import geometry, nn
 from ..autograd import Tensor, no_grad
+from ..backends import array_module, to_numpy
 from .memory import bytes_of_maps
 
 MEMORY = 1 << 30
@@ -32,7 +33,7 @@ def shift_and_stitch(
     memory: int = MEMORY,
     progress: bool = True,
 ) -> np.ndarray:
-    """The scores of every pixel: images (N, C, H, W) to (N, K, H, W).
+    """The scores of every pixel: images (N, C, H, W) to (N, K, H, W), a NumPy array.
 
     model: any net whose output has a place in the image, and one stride; it is run as it is, in
     evaluation mode or not. Of an FCN that ends in upsampling, say the scores before it: ``until``.
@@ -43,13 +44,14 @@ def shift_and_stitch(
 
     Raises ValueError for a net whose output is no map, and for one that upsamples.
     """
-    x = images.data if isinstance(images, Tensor) else np.asarray(images)
+    x = model.tensor(images).data
+    xp = array_module(x)
     if x.ndim != 4:
         raise ValueError(f"shift_and_stitch: images are (N, C, H, W); got shape {x.shape}")
     net = model if until is None else shortened(model, until)
     layout = layout_of(net, x.shape[2:])
     passes = list(itertools.product(*(axis.moves for axis in layout)))
-    canvas = np.zeros((*x.shape[:2], *(axis.canvas for axis in layout)), x.dtype)
+    canvas = xp.zeros((*x.shape[:2], *(axis.canvas for axis in layout)), x.dtype)
     canvas[:, :, *(axis.image for axis in layout)] = x
     window = tuple(axis.window for axis in layout)
     at_once = max(1, memory // bytes_of_maps(net, window, x.shape[0], x.dtype))
@@ -59,16 +61,16 @@ def shift_and_stitch(
     with no_grad(), bar:
         for first in range(0, len(passes), at_once):
             moved = passes[first : first + at_once]
-            batch = np.concatenate([canvas[:, :, *_each("moved", layout, s)] for s in moved])
-            found = net(Tensor(batch)).data
+            batch = xp.concatenate([canvas[:, :, *_each("moved", layout, s)] for s in moved])
+            found = net(Tensor.of(batch)).data
             found = found.reshape(len(moved), len(x), *found.shape[1:])
             if scores is None:
-                scores = np.empty((len(x), found.shape[2], *x.shape[2:]), found.dtype)
+                scores = xp.empty((len(x), found.shape[2], *x.shape[2:]), found.dtype)
             for shift, one in zip(moved, found, strict=True):
                 pixels = _each("pixels", layout, shift)
                 scores[:, :, *pixels] = one[:, :, *_each("outputs", layout, shift)]
             bar.update(len(moved))
-    return scores
+    return to_numpy(scores)
 
 
 def layout_of(net, size: tuple[int, int]) -> list["Layout"]:

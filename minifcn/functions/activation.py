@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import rng
 from ..autograd import Function, Tensor, as_tensor
-from ..backends import array_module, kernels_for
+from ..backends import array_module, kernels_for, moved
 from ._arguments import same_dtype
 
 
@@ -60,7 +60,7 @@ class Dropout(Function):
 
     def forward(self, x):
         same_dtype("dropout", x=x)
-        keep = array_module(x).asarray(self._draw(x.shape))
+        keep = moved(self._draw(x.shape), x)
         self.save(keep)
         return self._apply(x, keep)
 
@@ -69,8 +69,9 @@ class Dropout(Function):
         return self._apply(gy, keep)
 
     def _draw(self, shape):
-        """True with probability 1 - p. The channels, axis 1, are drawn innermost whatever the
-        layout of x: the mask does not depend on that, and fits the maps of a fast backend."""
+        """True with probability 1 - p. All backends draw the same, by the project's generator on
+        the processor. The channels, axis 1, are drawn innermost whatever the layout of x: the mask
+        does not depend on that, and fits the maps of a fast backend."""
         last = (shape[0], *shape[2:], shape[1]) if len(shape) > 2 else shape
         keep = rng.generator().random(last, dtype="float32") >= self.p
         return np.moveaxis(keep, -1, 1) if len(shape) > 2 else keep

@@ -55,7 +55,7 @@ class Conv2d(Windowed):
         same_dtype("conv2d", x=x, weight=w, bias=b)
         need_x, need_w, *_ = (*self.needs_input_grad, False)
         kernels = kernels_for(x)
-        out = self.into(self.shape, kernels, x.dtype) if self.into else None
+        out = self.into(self.shape, kernels, x) if self.into else None
         y = kernels.conv2d(x, w, b, *self.windows, relu=self.relu, out=out)
         self.save(x if need_w else None, w if need_x else None, y if self.relu else None)
         return y

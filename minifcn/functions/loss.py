@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..autograd import Function, Tensor, as_tensor
-from ..backends import array_module, kernels_for
+from ..autograd import Function, Tensor
+from ..backends import array_module, device_of, kernels_for, moved
 from ._arguments import same_dtype
 
 REDUCTIONS = ("mean", "sum", "batch", "none")
@@ -18,12 +18,14 @@ class PixelLoss(Function):
     def __init__(self, labels, weight=None, ignore_index: int = 255, reduction: str = "mean"):
         if reduction not in REDUCTIONS:
             raise ValueError(f"cross_entropy: reduction {reduction!r} is none of {REDUCTIONS}")
-        self.labels = labels.data if isinstance(labels, Tensor) else np.asarray(labels)
+        self.labels = _array(labels)
         if self.labels.dtype.kind not in "iu":
             raise TypeError(
                 f"cross_entropy: labels must be integers; got dtype {self.labels.dtype}"
             )
-        self.weight = as_tensor(weight).data if weight is not None else None
+        if device_of(self.labels):  # CuPy compares bytes with numbers up to 255 alone
+            self.labels = self.labels.astype(np.int64)
+        self.weight = None if weight is None else _array(weight)
         self.ignore_index, self.reduction = ignore_index, reduction
 
     def loss_shape(self, scores):
@@ -40,9 +42,18 @@ class PixelLoss(Function):
             raise ValueError(f"cross_entropy: weight {self.weight.shape} for {scores[1]} classes")
         return labels if self.reduction == "none" else ()
 
+    def settle(self, scores) -> None:
+        """Look at the labels and weights where they were made, then bring them to the scores.
+
+        A GPU would have to be waited for. Raises ValueError for a label that is no class.
+        """
+        check_labels(self.labels, scores.shape[1], self.ignore_index)
+        self.divisor = self._divisor()
+        self.labels = moved(self.labels, scores)
+        self.weight = None if self.weight is None else moved(self.weight, scores)
+
     def reduced(self, losses):
         """The loss from the weighted losses of all pixels, 0 where ignored."""
-        self.divisor = self._divisor()
         if self.reduction == "none":
             return losses.reshape(self.labels.shape)
         total = losses.sum(dtype=np.float64) / self.divisor  # many pixels: not in float32
@@ -54,6 +65,7 @@ class PixelLoss(Function):
         scale = xp.broadcast_to(gy / gy.dtype.type(self.divisor), labels.shape)
         if self.weight is None:
             return scale
+        labels = labels.astype(np.int64)
         return scale * self.weight[xp.where(labels == self.ignore_index, 0, labels)]
 
     def _divisor(self) -> float:
@@ -64,7 +76,8 @@ class PixelLoss(Function):
         valid = self.labels != self.ignore_index
         if self.weight is None:
             return float(max(1, array_module(valid).count_nonzero(valid)))
-        return float(self.weight[self.labels[valid]].sum(dtype=np.float64)) or 1.0
+        weight = moved(self.weight, self.labels)
+        return float(weight[self.labels[valid]].sum(dtype=np.float64)) or 1.0
 
 
 class CrossEntropy(PixelLoss):
@@ -75,8 +88,8 @@ class CrossEntropy(PixelLoss):
 
     def forward(self, scores):
         same_dtype("cross_entropy", scores=scores, weight=self.weight)
+        self.settle(scores)
         N, K = scores.shape[:2]
-        check_labels(self.labels, K, self.ignore_index)
         self.maps = N, K, *(scores.shape[2:] if scores.ndim == 4 else (-1, 1))
         scores, labels = scores.reshape(self.maps), self.labels.reshape(N, *self.maps[2:])
         losses, log_sum_exp = kernels_for(scores).cross_entropy(
@@ -121,9 +134,15 @@ def check_labels(labels, num_classes: int, ignore_index: int = 255) -> None:
     wrong = (labels != ignore_index) & ((labels < 0) | (labels >= num_classes))
     if not wrong.any():
         return
-    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    first = tuple(int(i) for i in array_module(wrong).argwhere(wrong)[0])
     raise ValueError(
         f"cross_entropy: label {int(labels[first])} at {first} is not one of the {num_classes} "
         f"classes 0..{num_classes - 1} nor the ignored {ignore_index} "
         f"({int(wrong.sum())} such pixels)"
     )
+
+
+def _array(x):
+    """A plain array, where x lives."""
+    x = x.data if isinstance(x, Tensor) else x
+    return moved(x, x)

@@ -7,7 +7,7 @@ K numbers for every pixel of the photograph, need not be stored, nor their gradi
 from ..autograd import Tensor, as_tensor
 from ..backends import kernels_for
 from ._arguments import image_shape, same_dtype
-from .loss import PixelLoss, check_labels
+from .loss import PixelLoss
 from .spatial import Crop
 from .upsample import UpsampleBilinear
 
@@ -33,7 +33,7 @@ class UpsampleCrossEntropy(PixelLoss):
 
     def forward(self, x):
         same_dtype("upsample_cross_entropy", x=x, weight=self.weight)
-        check_labels(self.labels, x.shape[1], self.ignore_index)
+        self.settle(x)
         losses, log_sum_exp = kernels_for(x).upsample_cross_entropy(
             x, *self.windows, self.labels, self.weight, self.ignore_index
         )
@@ -76,8 +76,8 @@ def upsample_cross_entropy(
 def argmax_classes(scores):
     """The label map of scores (N, K, H, W): at every pixel the class with the highest score.
 
-    Returns a plain array (N, H, W) of int64, the first of equal classes. Raises ValueError for
-    scores of another shape and TypeError for integers.
+    Returns a plain array (N, H, W) of int64 where the scores live, the first of equal classes.
+    Raises ValueError for scores of another shape and TypeError for integers.
     """
     scores = as_tensor(scores).data
     same_dtype("argmax_classes", scores=scores)
@@ -90,8 +90,8 @@ def argmax_upsampled(x, size, factor, kernel_size=None, padding=None, output_pad
 
         argmax over k of crop(upsample_bilinear(x, factor, ...), offset, size)
 
-    x (N, K, h, w), size (H, W); returns a plain array (N, H, W) of int64, the first of equal
-    classes. Raises what the two raise.
+    x (N, K, h, w), size (H, W); returns a plain array (N, H, W) of int64 where x lives, the first
+    of equal classes. Raises what the two raise.
     """
     x = as_tensor(x).data
     same_dtype("argmax_upsampled", x=x)

@@ -74,13 +74,13 @@ class Joined:
     def part(self, i: int):
         return partial(self._place, i)
 
-    def _place(self, i, shape, kernels, dtype):
+    def _place(self, i, shape, kernels, like):
         """The channels of part i, or None where they do not fit beside the others."""
         N, C, H, W = shape
         whole = N, self.ends[-1], H, W
         if self.maps is None:
-            self.maps = kernels.empty_maps(whole, dtype)
-        if self.maps.shape != whole or self.maps.dtype != dtype:
+            self.maps = kernels.empty_maps(whole, like)
+        if self.maps.shape != whole or self.maps.dtype != like.dtype:
             return None
         self.parts[i] = self.maps[:, self.ends[i] - C : self.ends[i]]
         return self.parts[i]

@@ -23,7 +23,7 @@ def covers(model, size: tuple[int, int]) -> bool:
     image = np.broadcast_to(np.zeros((), dtype), (1, channels_of(model), *size))
     try:
         with shapes_only():
-            return model(Tensor(image)).shape[2:] == tuple(size)
+            return model(Tensor.of(image)).shape[2:] == tuple(size)
     except ValueError:  # a window or a crop does not fit
         return False
 

@@ -48,7 +48,7 @@ class Trace(Hook):
         self._alive = []  # so that no id is used twice
         dtype = next((parameter.dtype for parameter in model.parameters()), np.float32)
         data = np.broadcast_to(np.zeros((), dtype), (batch, channels, *size))
-        image = self._remember(Tensor(data), (Axis(), Axis()), 0)
+        image = self._remember(Tensor.of(data), (Axis(), Axis()), 0)
         with shapes_only(), self:
             self.output = model(image)
 

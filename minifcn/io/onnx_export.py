@@ -134,7 +134,7 @@ class _Graph:
     def parameters(self, layer: nn.Module) -> list[str]:
         """Store a layer's weight and, where it has one, its bias; returns their names."""
         found = {self._names[id(p)]: p for p in (layer.weight, layer.bias) if p is not None}
-        self.weights |= {name: np.asarray(p.data, np.float32) for name, p in found.items()}
+        self.weights |= {name: np.asarray(p.numpy(), np.float32) for name, p in found.items()}
         return list(found)
 
     def constant(self, name: str, values) -> str:
@@ -230,4 +230,4 @@ def _image(model, shape) -> Tensor:
     """A tensor that stands for images of a shape with letters in it, without values."""
     dtype = next((parameter.dtype for parameter in model.parameters()), np.float32)
     size = (TRACED.get(n, 1) if isinstance(n, str) else n for n in shape)
-    return Tensor(np.broadcast_to(np.zeros((), dtype), tuple(size)))
+    return Tensor.of(np.broadcast_to(np.zeros((), dtype), tuple(size)))

@@ -88,7 +88,7 @@ def _shapes_of(classifier, input_shape) -> dict:
     dtype = next((parameter.dtype for parameter in classifier.parameters()), np.float32)
     image = np.broadcast_to(np.zeros((), dtype), (1, *input_shape))
     with shapes_only(), _Shapes() as hook:
-        classifier(Tensor(image))
+        classifier(Tensor.of(image))
     return hook.shapes | {None: tuple(input_shape)}
 
 
@@ -113,4 +113,4 @@ def _sharing(layer: nn.Module) -> nn.Module:
 
 
 def _parameter(parameter: Parameter, shape: tuple[int, ...]) -> Parameter:
-    return Parameter(parameter.data.reshape(shape), parameter.rate, parameter.decay)
+    return parameter.with_data(parameter.data.reshape(shape))

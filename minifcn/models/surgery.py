@@ -64,7 +64,7 @@ def copy_weights(model: Module, state: dict[str, np.ndarray]) -> CopyReport:
             continue
         fits = array.shape == parameter.shape
         (report.copied if fits else report.reshaped).append(name)
-        parameter.data = np.array(array, dtype=parameter.dtype).reshape(parameter.shape)
+        parameter.assign(array.reshape(parameter.shape))
     bar.close()
     report.kept = [name for name in own if name not in state]
     report.zero = zero_weights(model)

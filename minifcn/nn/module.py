@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..autograd import Tensor, hooks
+from ..backends import device_of, moved
 
 
 class Parameter(Tensor):
@@ -17,6 +18,19 @@ class Parameter(Tensor):
     def __init__(self, data, rate: float = 1.0, decay: float = 1.0):
         super().__init__(data, requires_grad=rate != 0)
         self.rate, self.decay = rate, decay
+
+    def assign(self, values) -> None:
+        """Take over other values of this shape, a copy of them in this dtype, where the old ones
+        live."""
+        there = moved(values, self.data)
+        is_new = device_of(there) is not None and there is not values
+        self.data = there.astype(self.dtype, copy=not is_new)
+
+    def with_data(self, data) -> "Parameter":
+        """A parameter of these values, where they live, that is trained as this one is."""
+        twin = Parameter.of(data, self.requires_grad)
+        twin.rate, twin.decay = self.rate, self.decay
+        return twin
 
 
 class Module:
@@ -104,11 +118,11 @@ class Module:
         return sum(parameter.size for parameter in self.parameters())
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """name -> array of every parameter (not copies)."""
-        return {name: parameter.data for name, parameter in self.named_parameters()}
+        """name -> NumPy array of every parameter: not copies, unless they live on a device."""
+        return {name: parameter.numpy() for name, parameter in self.named_parameters()}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Copy arrays into the parameters of the same names.
+        """Copy arrays into the parameters of the same names, wherever these live.
 
         Raises ValueError, and changes nothing, where a name is missing or too many or a shape
         differs. ``models.copy_weights`` is the one that copies what fits.
@@ -125,7 +139,7 @@ class Module:
             more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
             raise ValueError(f"state does not fit the net: {'; '.join(problems[:5])}{more}")
         for name, parameter in own.items():
-            parameter.data = np.array(state[name], dtype=parameter.dtype)
+            parameter.assign(state[name])
 
     def train(self, mode: bool = True) -> "Module":
         """Switch this module and all inside to training (dropout drops)."""
@@ -143,11 +157,18 @@ class Module:
             parameter.grad = None
 
     def to(self, target) -> "Module":
-        """Move all parameters to a backend ("cpu") or a dtype (np.float64), in place."""
+        """Move all parameters to a backend ("cpu", "cuda") or a dtype (np.float64), in place."""
         for parameter in self.parameters():
-            parameter.data = Tensor(parameter.data).to(target).data
+            parameter.data = parameter.detach().to(target).data
             parameter.grad = None
         return self
+
+    def tensor(self, x) -> Tensor:
+        """An array, or a tensor, as a tensor where the parameters live: what this module can be
+        called with."""
+        x = x.data if isinstance(x, Tensor) else x
+        first = next(self.parameters(), None)
+        return Tensor(x) if first is None else Tensor.of(moved(x, first.data))
 
     def __repr__(self) -> str:
         note = self.describe()

@@ -7,7 +7,7 @@ pass (Long et al. 2015, section 3.1 and figure 2).
 import numpy as np
 
 from .. import geometry
-from ..autograd import Tensor, no_grad
+from ..autograd import no_grad
 from ..data import CAFFE, Preprocessing
 from ..models import convolutionalize
 
@@ -59,7 +59,8 @@ def class_heat(
 
 def _scores(model, image: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     with no_grad():
-        return np.asarray(model(Tensor(preprocessing.to_input(image)[None])).data[0], np.float64)
+        x = model.tensor(preprocessing.to_input(image)[None])
+        return model(x).numpy()[0].astype(np.float64)
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ..autograd import Tensor
 from ..data import CAFFE, Preprocessing
 from ..metrics import ConfusionMatrix
 from .scores import label_maps
@@ -14,7 +13,8 @@ def predict(model, image: np.ndarray, preprocessing: Preprocessing = CAFFE) -> n
     image (H, W, 3) uint8 RGB; returns (H, W) uint8. The model is evaluated as it is: call
     ``model.eval()`` first.
     """
-    return label_maps(model, Tensor(preprocessing.to_input(image)[None]))[0].astype(np.uint8)
+    x = model.tensor(preprocessing.to_input(image)[None])
+    return label_maps(model, x)[0].astype(np.uint8)
 
 
 def evaluate(

@@ -80,7 +80,8 @@ def _built(model: str, weights: Weights) -> tuple[nn.Net, int]:
 
 def _scoring_layer(net: nn.Net) -> str:
     """The layer that has a row of weights for each class."""
-    names = [name.removesuffix(".weight") for name in net.state_dict() if name.endswith(".weight")]
+    names = [name for name, _ in net.named_parameters() if name.endswith(".weight")]
+    names = [name.removesuffix(".weight") for name in names]
     return next((name for name in names if name.startswith("score_fr")), names[-1])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from .. import functions as F
 from .. import nn
 from ..autograd import Tensor, hooks, no_grad
+from ..backends import to_numpy
 
 
 def pixel_loss(model, images, labels, **settings) -> Tensor:
@@ -18,7 +19,8 @@ def pixel_loss(model, images, labels, **settings) -> Tensor:
     images (N, C, H, W), labels (N, H, W).
     """
     ending = _ending(model)
-    if ending is None or np.shape(labels) != (images.shape[0], *images.shape[2:]):
+    shape = labels.shape if hasattr(labels, "shape") else np.shape(labels)
+    if ending is None or shape != (images.shape[0], *images.shape[2:]):
         return F.cross_entropy(model(images), labels, **settings)
     coarse, *ending = ending
     return F.upsample_cross_entropy(model(images, until=coarse), labels, *ending, **settings)
@@ -27,14 +29,15 @@ def pixel_loss(model, images, labels, **settings) -> Tensor:
 def label_maps(model, images) -> np.ndarray:
     """For every pixel the class with the highest score, the first of equal ones.
 
-    images (N, C, H, W); returns (N, H, W) integers.
+    images (N, C, H, W); returns (N, H, W) integers, a NumPy array.
     """
     ending = _ending(model)
     with no_grad():
         if ending is None:
-            return F.argmax_classes(model(images))
+            return to_numpy(F.argmax_classes(model(images)))
         coarse, *ending = ending
-        return F.argmax_upsampled(model(images, until=coarse), images.shape[2:], *ending)
+        size = images.shape[2:]
+        return to_numpy(F.argmax_upsampled(model(images, until=coarse), size, *ending))
 
 
 def _ending(model) -> tuple | None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..backends import kernels_for
+from ..backends import array_module, kernels_for, moved, to_numpy
 from ..nn import Module
 
 
@@ -19,7 +19,10 @@ class _Solver:
             raise ValueError(f"weight_decay must be 0 or more; got {weight_decay}")
         self.model, self.lr, self.weight_decay = model, lr, weight_decay
         self.state = {
-            name: {kind: np.zeros_like(parameter.data) for kind in self.states}
+            name: {
+                kind: array_module(parameter.data).zeros_like(parameter.data)
+                for kind in self.states
+            }
             for name, parameter in model.named_parameters()
             if parameter.rate != 0
         }
@@ -31,24 +34,28 @@ class _Solver:
     def step(self) -> None:
         """Update every parameter that has a gradient, all in one call."""
         updates = [
-            (parameter.data, parameter.grad, *self._state_of(name), *self._constants(parameter))
-            for name, parameter in self.model.named_parameters()
-            if parameter.grad is not None and name in self.state
+            (p.data, moved(p.grad, p.data), *self._state_of(name, p.data), *self._constants(p))
+            for name, p in self.model.named_parameters()
+            if p.grad is not None and name in self.state
         ]
         if updates:
             getattr(kernels_for(updates[0][0]), self.kernel)(updates)
 
-    def _state_of(self, name: str) -> list[np.ndarray]:
-        return [self.state[name][kind] for kind in self.states]
+    def _state_of(self, name: str, beside) -> list:
+        """A parameter's arrays, where it lives: they follow one that was moved."""
+        arrays = self.state[name]
+        for kind in self.states:
+            arrays[kind] = moved(arrays[kind], beside)
+        return [arrays[kind] for kind in self.states]
 
     def _constants(self, parameter) -> tuple[float, ...]:
         """What follows the arrays in the kernel's arguments for this parameter."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its kernel needs")
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Every state array by name: "conv1_1.weight.velocity"."""
+        """Every state array by name, as a NumPy array: "conv1_1.weight.velocity"."""
         return {
-            f"{name}.{kind}": array
+            f"{name}.{kind}": to_numpy(array)
             for name, arrays in self.state.items()
             for kind, array in arrays.items()
         }
@@ -61,8 +68,9 @@ class _Solver:
                 f"the solver's state ({len(state)} arrays) does not fit this net and solver "
                 f"({len(own)} arrays)"
             )
-        for name, array in own.items():
-            array[...] = state[name]
+        for name, arrays in self.state.items():
+            for kind, array in arrays.items():
+                array[...] = moved(state[f"{name}.{kind}"], array)
 
 
 class Solver(_Solver):

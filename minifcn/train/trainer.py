@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from .. import rng
-from ..autograd import Tensor
 from ..data import Loader
 from ..io import load_checkpoint, save_checkpoint
 from ..metrics import ConfusionMatrix
@@ -177,7 +176,8 @@ class Trainer:
         for x, labels in group:
             settings = {"weight": self.class_weight, "ignore_index": self.loader.ignore_index}
             settings["reduction"] = self.reduction
-            loss = pixel_loss(self.model, Tensor(x), labels, **settings) * (1 / len(group))
+            x = self.model.tensor(x)
+            loss = pixel_loss(self.model, x, labels, **settings) * (1 / len(group))
             if not np.isfinite(loss.item()):
                 raise TrainingError(
                     f"the loss is {loss.item()} at iteration {self.iteration + 1}, learning rate "

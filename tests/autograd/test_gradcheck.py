@@ -264,16 +264,26 @@ def test_an_input_that_does_not_matter_has_gradient_zero():
     assert report.checked == 6
 
 
-def test_backend_tolerance_and_seed():
+def test_on_a_backend(backend):
+    """On the one that is named, or, without a name, where an input lives."""
     found = []
 
-    def function(x):
+    def function(x, labels=None):
         found.append(mf.backends.current_backend())
-        return x * x
+        return F.cross_entropy(x * 2.0, labels)
 
+    x, labels = rng().standard_normal((2, 3)), np.array([2, 0])
+    for elementwise in (False, True):
+        report = gradcheck(function, [x, labels], backend=backend, elementwise=elementwise)
+        assert report.ok
+    assert set(found) == {backend}
+    found.clear()
+    gradcheck(lambda x: function(x, labels), [mf.Tensor(x).to(backend)])
+    assert set(found) == {backend if backend in mf.backends.DEVICES else "cpu"}
+
+
+def test_tolerance_and_seed():
     x = rng().standard_normal((2, 3))
-    gradcheck(function, [x], backend="reference")
-    assert set(found) == {"reference"}
     one, same, other = (gradcheck(lambda x: x**3, [x], seed=seed).error for seed in (0, 0, 1))
     assert one == same
     assert one != other
@@ -325,12 +335,14 @@ def test_adjoint_check_of_what_is_zero():
     assert adjoint_check(lambda x: x * 0.0, np.ones((2, 3))) == 0
 
 
-def test_adjoint_check_on_a_backend():
+def test_adjoint_check_on_a_backend(backend):
     found = []
 
     def function(x):
         found.append(mf.backends.current_backend())
         return F.avg_pool2d(x, (2, 3))
 
-    adjoint_check(function, np.ones((1, 1, 4, 6)), backend="reference")
-    assert found == ["reference"]
+    assert adjoint_check(function, np.ones((1, 1, 4, 6)), backend=backend) < 1e-15
+    assert found == [backend]
+    adjoint_check(function, mf.Tensor(np.ones((1, 1, 4, 6))).to(backend))
+    assert found[1] == (backend if backend in mf.backends.DEVICES else "cpu")

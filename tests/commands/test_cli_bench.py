@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from minifcn import Tensor, backends, geometry, models, nn, no_grad
-from minifcn.commands import bench
+from minifcn.commands import limits
 from minifcn.commands.layer_times import LayerTimes
 
 SMALL = ["fcn32s-mini", "--size", "64x48", "--rounds", "2"]
@@ -172,6 +172,24 @@ def test_a_disturbed_measurement_says_so(call, monkeypatch):
         assert ("Other programs took 40% of the cores" in out) == said
 
 
+def test_the_limits_of_a_gpu(call, monkeypatch, tmp_path):
+    """Those of an H100 by its clocks, above what the processor computed."""
+    known = backends.GPULimits("NVIDIA H100", 132, 66.9e12, 3.35e12)
+    monkeypatch.setattr(backends, "gpu_limits", lambda: known)
+    monkeypatch.setattr(backends, "current_device", lambda: "cuda")
+    code, out, _ = call("bench", *SMALL, "--json", "b.json", "--backward")
+    assert code == 0
+    assert out.splitlines()[:3] == [
+        "NVIDIA H100: 132 multiprocessors",
+        "float32 peak  66,900 GFLOP/s, without tensor cores",
+        "memory        3,350 GB/s",
+    ]
+    result = json.loads((tmp_path / "b.json").read_text())
+    layer = result["layers"][0]["forward"]
+    assert layer["share_of_peak"] == pytest.approx(layer["gflops"] / 66900)
+    assert (tmp_path / "bench.png").exists()
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -184,12 +202,13 @@ def test_a_disturbed_measurement_says_so(call, monkeypatch):
         (["--output", "no/bench.png"], "no/bench.png: the folder does not exist"),
         (["--json", "no/b.json"], "no/b.json: the folder does not exist"),
         (["--json", "."], ".: it is a folder"),
+        (["--backend", "emulated"], "the emulated backend is not made for speed: bench measures"),
     ],
 )
 def test_wrong_use_is_found_before_anything_is_measured(
     error, argv, message, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(bench, "_machine", lambda bar: pytest.fail("it measures"))
+    monkeypatch.setattr(limits, "facts", lambda bar: pytest.fail("it measures"))
     code, text = error("bench", *argv)
     assert code == 2
     assert message in text

@@ -1,15 +1,15 @@
-"""Every operation is tested on every backend that runs on a processor."""
+"""Every operation is tested on every backend."""
 
 import pytest
 
 import minifcn as mf
 
 
-@pytest.fixture(params=["reference", "cpu"])
-def backend(request):
+@pytest.fixture
+def backend(backend):
     """The name of a backend, which is in use during the test."""
-    with mf.use_backend(request.param):
-        yield request.param
+    with mf.use_backend(backend):
+        yield backend
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def _dropout(rng):
 
     def oracle(torch, x):
         mf.manual_seed(seed)
-        kept = F.dropout(mf.Tensor(np.ones(tuple(x.shape))), p).data > 0
+        kept = F.dropout(mf.Tensor(np.ones(tuple(x.shape))), p).numpy() > 0
         return x * torch.from_numpy(kept) / (1 - p)
 
     return Case((_maps(rng),), run, oracle, {"p": p, "seed": seed})

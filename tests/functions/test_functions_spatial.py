@@ -6,6 +6,7 @@ from operations import OPERATIONS
 
 import minifcn as mf
 from minifcn import functions as F
+from minifcn.backends import to_numpy
 
 
 def count_up(*shape) -> mf.Tensor:
@@ -83,13 +84,24 @@ def channels_last(*shape) -> np.ndarray:
         lambda x: F.pad(x, (1, 2), 5.0),
         lambda x: F.cat([x, x * 2, x]),
         lambda x: F.dropout(x, 0.3),
-        lambda x: F.sigmoid(x) + F.tanh(x) * F.softmax(x),
-        lambda x: F.relu(-x) / 3,
+        lambda x: F.relu(x) * 3 + F.softmax(x),
     ],
-    ids=["crop", "pad", "cat", "dropout", "smooth", "relu"],
+    ids=["crop", "pad", "cat", "dropout", "relu"],
 )
-def test_maps_and_gradients_keep_their_layout(function):
+def test_maps_and_gradients_keep_their_layout(function, backend):
     """A copy into another order would cost more than the operation."""
+    check_layout(function)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: F.sigmoid(x) + F.tanh(x) * F.softmax(x), lambda x: F.relu(-x) / 3]
+)
+def test_numpy_s_own_arithmetic_keeps_the_layout(function):
+    """CuPy's does not."""
+    check_layout(function)
+
+
+def check_layout(function):
     x = mf.Tensor(channels_last(2, 3, 5, 7), requires_grad=True)
     y = function(x * 2)  # a leaf's own gradient may be a copy
     y.backward(channels_last(*y.shape))
@@ -129,7 +141,7 @@ def test_upsampling_is_a_transposed_convolution_of_each_channel(backend):
             x = mf.Tensor(data, requires_grad=True)
             y = compute(x)
             y.backward(np.random.default_rng(5).standard_normal(y.shape))
-            results.append((y.data, x.grad))
+            results.append((y.numpy(), to_numpy(x.grad)))
         (y, gx), (wanted, wanted_gx) = results
         assert np.abs(y - wanted).max() < 1e-13, str(case)
         assert np.abs(gx - wanted_gx).max() < 1e-13, str(case)
@@ -147,7 +159,7 @@ def test_upsampling_multiplies_sizes_and_keeps_planes(backend, factor):
     v, h = ((np.arange(n * f) + 0.5) / f - 0.5 for n, f in ((4, fv), (6, fh)))
     inside = np.ix_((v >= 0) & (v <= 3), (h >= 0) & (h <= 5))
     wanted = 2 * v[:, None] - 3 * h
-    assert np.abs(y.data[0, 0][inside] - wanted[inside]).max() < 1e-12
+    assert np.abs(y.numpy()[0, 0][inside] - wanted[inside]).max() < 1e-12
 
 
 def test_upsampling_that_leaves_nothing():
@@ -177,8 +189,8 @@ def test_linear_by_hand(backend):
 def test_linear_is_a_convolution_that_covers_its_input(backend):
     rng = np.random.default_rng(2)
     x, w = rng.standard_normal((2, 3, 4, 5)), rng.standard_normal((6, 3, 4, 5))
-    convolved = F.conv2d(mf.Tensor(x), mf.Tensor(w)).data
-    product = F.linear(mf.Tensor(x.reshape(2, -1)), mf.Tensor(w.reshape(6, -1))).data
+    convolved = F.conv2d(mf.Tensor(x), mf.Tensor(w)).numpy()
+    product = F.linear(mf.Tensor(x.reshape(2, -1)), mf.Tensor(w.reshape(6, -1))).numpy()
     assert convolved.reshape(2, 6) == pytest.approx(product, abs=1e-13)
 
 

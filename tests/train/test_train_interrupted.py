@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from small_runs import SPEC, Squares, assert_same_weights, log_rows, trainer, weights
 
-from minifcn import data, rng, train
+from minifcn import data, rng, train, use_backend
+from minifcn.backends import device_of
 from minifcn.io import WeightsError, load_checkpoint
 from minifcn.train import trainer as loop
 
@@ -107,6 +108,32 @@ def test_interrupted_and_continued_is_as_if_nothing_had_been(
     assert resumed.iteration < resumed.iterations
     assert resumed.fit() is not None
     assert_same_run(tmp_path, whole[name])
+
+
+def test_on_a_device_too(tmp_path, device):
+    """To the bit: nothing there depends on which thread comes first."""
+    with use_backend(device):
+        trainer(tmp_path / "whole").fit()
+        cut_off(tmp_path / "cut", at=9)
+        resumed = trainer(tmp_path / "cut", seed=5, resume=True)
+        assert {device_of(p.data) for p in resumed.model.parameters()} == {device}
+        resumed.fit()
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("way", ["to the device", "from the device"])
+def test_a_run_goes_on_on_another_backend(tmp_path, whole, device, way):
+    names = ("cpu", device) if way == "to the device" else (device, "cpu")
+    with use_backend(names[0]):
+        cut_off(tmp_path, at=9)
+    with use_backend(names[1]):
+        resumed = trainer(tmp_path, seed=5, resume=True)
+        assert {device_of(p.data) or "cpu" for p in resumed.model.parameters()} == {names[1]}
+        resumed.fit()
+    rows, wanted = log_rows(tmp_path), log_rows(whole["adam"])
+    assert [row["lr"] for row in rows] == [row["lr"] for row in wanted]
+    losses = [[float(row["loss"]) for row in run if row["loss"]] for run in (rows, wanted)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_cut_off_twice_within_an_epoch(tmp_path, monkeypatch, whole):

@@ -157,7 +157,7 @@ class _Builder:
         if isinstance(self.net[name], nn.Crop):
             self.shapes[name] = (*shapes[0][:2], *shapes[1][2:])
             return
-        maps = [Tensor(np.broadcast_to(np.float32(0), shape)) for shape in shapes]
+        maps = [Tensor.of(np.broadcast_to(np.float32(0), shape)) for shape in shapes]
         with shapes_only():
             self.shapes[name] = self.net[name](*maps).shape
 
