@@ -4,6 +4,9 @@ Every backend is a package with the same functions in files of the same names:
 
     reference/   NumPy. The specification: reads like the formula, exact in float64
     cpu/         Numba. The same functions, fast, with more files behind them
+    cuda/        CuPy and .cu files. The same functions on a GPU, or on the CPU, emulated; and one
+                 more, keep_mask, which draws dropout's masks there
+    numba_cuda/  four of the kernels once more in Python, to step through: no table
 
 Beside them shapes.py (output sizes) and filters.py (the bilinear filter), shared by all.
 

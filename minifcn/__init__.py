@@ -10,7 +10,7 @@ the first picture.
 
 import importlib
 
-from .autograd import Tensor, no_grad
+from .autograd import Tensor, capture, no_grad
 from .backends import (
     get_num_threads,
     get_precision,
@@ -27,6 +27,7 @@ _SUBMODULES = (
     "autograd",
     "backends",
     "data",
+    "dense",
     "functions",
     "geometry",
     "io",
@@ -39,6 +40,7 @@ _SUBMODULES = (
 
 __all__ = [
     "Tensor",
+    "capture",
     "get_num_threads",
     "get_precision",
     "manual_seed",

@@ -13,16 +13,15 @@ other. No other file of the project knows on what an array is computed.
 import importlib
 import importlib.util
 import os
-import sys
 from functools import cache
 from types import ModuleType
-from typing import NamedTuple
 
 import numpy as np
 
+from . import gpu
+
 NAMES = ("reference", "cpu", "cuda", "emulated")
 DEVICES = ("cuda", "emulated")  # those with arrays of their own
-INSTALL = 'pip install "minifcn[cuda12]", or "minifcn[cuda13]" where nvidia-smi says CUDA 13'
 
 _current: str | None = (
     None  # None until somebody asks or sets: then MINIFCN_BACKEND or the default
@@ -173,6 +172,24 @@ def _no_backend(array) -> str:
     return f"no backend computes on a {type(array).__module__}.{type(array).__name__}"
 
 
+# -- what runs on a device again and again -------------------------------------------------------
+
+
+def captured(function):
+    """A function of arrays on a device, recorded at its first call with arrays of a shape, and
+    replayed from then on: see ``minifcn.kernels.cuda.graph``."""
+    return importlib.import_module("minifcn.kernels.cuda.graph").Captured(function)
+
+
+def uploaded(batches, like):
+    """Batches, tuples of NumPy arrays, as arrays where ``like`` lives: on a device one ahead of
+    the caller, so that copies run beside the computing. They are overwritten two batches later."""
+    if device_of(like) is None:
+        return batches
+    upload = importlib.import_module("minifcn.kernels.cuda.upload")
+    return upload.uploaded(batches, array_module(like))
+
+
 # -- the processor's threads and algorithms -----------------------------------------------------
 
 
@@ -224,80 +241,6 @@ def get_precision() -> str:
     return importlib.import_module("minifcn.kernels.cuda.precision").precision()
 
 
-def synchronize() -> None:
-    """Wait until the GPU has done all that it was told to; before a clock is read, say. Without
-    one there is nothing to wait for."""
-    if "cupy" in sys.modules and not _cuda_lacks():
-        sys.modules["cupy"].cuda.get_current_stream().synchronize()
-
-
-class GPULimits(NamedTuple):
-    """What a GPU can do at most, by its clocks: float32 operations a second, a multiply-add being
-    two, without tensor cores; and bytes a second from its memory."""
-
-    name: str
-    multiprocessors: int
-    flops: float
-    bytes: float
-
-
-def gpu_limits() -> GPULimits:
-    """Those of the GPU that cuda computes on."""
-    import cupy
-
-    device = cupy.cuda.Device()
-    facts = cupy.cuda.runtime.getDeviceProperties(device.id)
-    number = device.attributes  # clocks in kHz, the memory's bus in bits
-    count = number["MultiProcessorCount"]
-    lanes = 64 if (facts["major"], facts["minor"]) in ((7, 0), (7, 2), (7, 5), (8, 0)) else 128
-    flops = 2e3 * count * lanes * number["ClockRate"]
-    memory = 2e3 * number["MemoryClockRate"] * number["GlobalMemoryBusWidth"] / 8
-    return GPULimits(facts["name"].decode(), count, flops, memory)
-
-
-def describe_gpu() -> str:
-    """The GPU: its name, memory and compute capability, and CUDA's version; or what is missing."""
-    lacks = _cuda_lacks()
-    if lacks:
-        return f"none in use: cuda needs {lacks}"
-    import cupy
-
-    runtime = cupy.cuda.runtime
-    facts = runtime.getDeviceProperties(cupy.cuda.Device().id)
-    made, driver = (
-        f"{version // 1000}.{version % 1000 // 10}"
-        for version in (runtime.runtimeGetVersion(), runtime.driverGetVersion())
-    )
-    return (
-        f"{facts['name'].decode()}, {facts['totalGlobalMem'] / 2**30:.0f} GiB, compute capability "
-        f"{facts['major']}.{facts['minor']}, CUDA {made} (the driver's: {driver})"
-    )
-
-
-@cache
-def _cuda_lacks() -> str | None:
-    """What CUDA needs and does not find here, and how to get it; None where it can run."""
-    if not importlib.util.find_spec("cupy"):
-        return f"CuPy: {INSTALL}"
-    try:
-        import cupy
-
-        if not cupy.cuda.runtime.driverGetVersion():
-            return "an NVIDIA driver and finds none: is there an NVIDIA GPU in this machine?"
-        cupy.cuda.runtime.getDeviceCount()  # raises where there is none
-        cupy.cuda.nvrtc.getVersion()
-    except Exception as error:
-        text = " ".join(str(error).split())
-        if "NoDevice" in text:
-            return "an NVIDIA GPU, and the driver finds none that it may use"
-        if "InsufficientDriver" in text:
-            return f"a newer NVIDIA driver, or an older CuPy: {INSTALL}"
-        if "nvrtc" in text.lower():
-            return f"NVRTC, CUDA's compiler, which CuPy does not find: {INSTALL}"
-        return f"CuPy, which cannot be used here: {text[:200]}"
-    return None
-
-
 # -- which can run ------------------------------------------------------------------------------
 
 
@@ -312,8 +255,8 @@ def _checked(name: str) -> str:
         raise ValueError(f"unknown backend {name!r}; there are: {', '.join(NAMES)}")
     if name == "cpu" and not importlib.util.find_spec("numba"):
         raise RuntimeError("the cpu backend needs Numba: pip install numba, or use reference")
-    if name == "cuda" and _cuda_lacks():
-        raise RuntimeError(f"the cuda backend needs {_cuda_lacks()}")
+    if name == "cuda" and gpu.lacks():
+        raise RuntimeError(f"the cuda backend needs {gpu.lacks()}")
     if name == "emulated" and not _emulator().available():
         raise RuntimeError(
             "the emulated backend needs a C++ compiler: install g++, or name another in CXX"

@@ -35,6 +35,7 @@ from .loss import cross_entropy, cross_entropy_grad
 from .lrn import local_response_norm, local_response_norm_grad
 from .matmul import matmul
 from .pool import avg_pool2d, avg_pool2d_grad, max_pool2d, max_pool2d_grad
+from .random import keep_mask
 from .scores import (
     argmax_classes,
     argmax_upsampled,
@@ -64,6 +65,7 @@ __all__ = [
     "cross_entropy_grad",
     "dropout",
     "empty_maps",
+    "keep_mask",
     "local_response_norm",
     "local_response_norm_grad",
     "log_softmax",

@@ -19,36 +19,30 @@ class Captured:
 
     function: takes arrays on the GPU, returns an array or a tuple of them; it must not read
     numbers back, nor depend on anything but what lies on the GPU. It runs ``WARM_UPS`` times
-    before it is recorded; ``restore``, if given, is called after that, to undo what these runs
-    changed. before: called before each replay, to send what has changed to where the recorded
-    work reads it. Results are overwritten by the next call. Emulated arrays have no graphs: for
-    them the function runs.
+    before it is recorded, and must bear that. Results are overwritten by the next call. Emulated
+    arrays have no graphs: the function runs every time, on inputs that are always in one place.
     """
 
-    def __init__(self, function, restore=None, before=None):
-        self.function, self.restore, self.before = function, restore, before
-        self.recorded = {}
+    def __init__(self, function):
+        self.function, self.recorded = function, {}
 
     def __call__(self, *arrays):
-        if isinstance(arrays[0], EmulatedArray):
-            return self.function(*arrays)
         key = tuple((x.shape, x.strides, x.dtype) for x in arrays)
         if key not in self.recorded:
-            self.recorded[key] = _Recording(self.function, self.restore, arrays)
-        elif self.before is not None:
-            self.before()
+            kind = _Rerun if isinstance(arrays[0], EmulatedArray) else _Recording
+            self.recorded[key] = kind(self.function, arrays)
         return self.recorded[key](*arrays)
 
     @property
     def nbytes(self) -> int:
         """Memory that all recordings hold."""
-        return sum(one.pool.total_bytes() for one in self.recorded.values())
+        return sum(one.nbytes for one in self.recorded.values())
 
 
 class _Recording:
     """The graph for one set of shapes, and the memory that it works in."""
 
-    def __init__(self, function, restore, arrays):
+    def __init__(self, function, arrays):
         import cupy
 
         self.pool, self.stream = cupy.cuda.MemoryPool(), cupy.cuda.Stream(non_blocking=True)
@@ -59,8 +53,6 @@ class _Recording:
             for _ in range(WARM_UPS):
                 with self.keys:
                     function(*self.inputs)
-            if restore is not None:
-                restore()
             self.stream.synchronize()
             self.stream.begin_capture()
             try:
@@ -82,3 +74,35 @@ class _Recording:
             self.graph.launch(self.stream)
         caller.wait_event(self.stream.record())
         return self.results
+
+    @property
+    def nbytes(self) -> int:
+        return self.pool.total_bytes()
+
+
+class _Rerun:
+    """The same for emulated arrays: what is copied and drawn before each replay is, here too."""
+
+    def __init__(self, function, arrays):
+        self.function, self.keys = function, Keys(module_of(arrays[0]))
+        self.inputs, self.results = [x.copy() for x in arrays], None
+        for _ in range(WARM_UPS):
+            with self.keys:
+                function(*self.inputs)
+
+    def __call__(self, *arrays):
+        for mine, theirs in zip(self.inputs, arrays, strict=True):
+            mine[...] = theirs
+        self.keys.draw()
+        with self.keys:
+            found = self.function(*self.inputs)
+        if self.results is None:
+            self.results = found
+        else:
+            several = isinstance(found, tuple)
+            pairs = zip(self.results, found, strict=True) if several else [(self.results, found)]
+            for mine, new in pairs:
+                mine[...] = new
+        return self.results
+
+    nbytes = 0

@@ -3,6 +3,7 @@
 Read in this order: ``tensor``, ``function``, ``engine``, ``arithmetic``, ``check``.
 """
 
+from .capture import capture
 from .check import GradientError, GradientReport, adjoint_check, gradcheck
 from .function import Function
 from .graph import walk
@@ -19,6 +20,7 @@ __all__ = [
     "Timer",
     "adjoint_check",
     "as_tensor",
+    "capture",
     "gradcheck",
     "is_recording",
     "no_grad",

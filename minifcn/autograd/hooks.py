@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from contextvars import ContextVar
 
-from ..backends import synchronize
+from ..gpu import synchronize
 
 _hooks: ContextVar[tuple["Hook", ...]] = ContextVar("minifcn_hooks", default=())
 

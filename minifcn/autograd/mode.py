@@ -1,4 +1,4 @@
-"""Switches of the engine: are operations recorded, and are they computed at all?"""
+"""Switches of the engine: are operations recorded, are they computed at all, does anybody look?"""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from contextvars import ContextVar
 
 _recording = ContextVar("minifcn_recording", default=True)
 _shapes_only = ContextVar("minifcn_shapes_only", default=False)
+_unattended = ContextVar("minifcn_unattended", default=False)
 
 
 def is_recording() -> bool:
@@ -16,6 +17,11 @@ def is_recording() -> bool:
 def is_shapes_only() -> bool:
     """True where operations infer shapes and compute nothing."""
     return _shapes_only.get()
+
+
+def is_unattended() -> bool:
+    """True where operations may not look at numbers, nor draw any themselves."""
+    return _unattended.get()
 
 
 @contextlib.contextmanager
@@ -43,3 +49,16 @@ def shapes_only() -> Iterator[None]:
     finally:
         _shapes_only.reset(tokens[0])
         _recording.reset(tokens[1])
+
+
+@contextlib.contextmanager
+def unattended() -> Iterator[None]:
+    """Everything stays on the GPU: what runs here is recorded, and later replayed without Python.
+
+    Labels are not checked, what depends on them is counted there, and dropout draws there.
+    """
+    token = _unattended.set(True)
+    try:
+        yield
+    finally:
+        _unattended.reset(token)

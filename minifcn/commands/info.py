@@ -21,7 +21,7 @@ def run(arguments) -> int:
     import os
     import platform
 
-    from .. import __version__, backends, models
+    from .. import __version__, backends, gpu, models
 
     print(f"minifcn {__version__}, Python {platform.python_version()}, {platform.platform()}")
     for package in (*NEEDED, *OPTIONAL):
@@ -33,7 +33,7 @@ def run(arguments) -> int:
     backend = backends.current_backend()
     threads = f", {backends.get_num_threads()} threads" if backend == "cpu" else ""
     print(f"backend {backend}{threads} of {os.cpu_count()} cores")
-    print(f"GPU: {backends.describe_gpu()}")
+    print(f"GPU: {gpu.describe()}")
     print("models: " + ", ".join(models.names()))
     print("classifiers: " + ", ".join(models.classifiers()))
     print("nets of other data sets: " + ", ".join(models.compositions()))

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from ..autograd import Hook
-from ..backends import current_backend, synchronize
+from ..backends import current_backend
 from ..functions.conv import Conv2d, ConvTranspose2d
 from ..functions.linear import Linear
+from ..gpu import synchronize
 
 
 @dataclass

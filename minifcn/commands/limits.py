@@ -89,9 +89,9 @@ def _threads(machine: dict) -> str:
 
 
 def _gpu() -> dict:
-    from .. import backends
+    from .. import gpu
 
-    found = backends.gpu_limits()
+    found = gpu.limits()
     return {
         "processor": found.name,
         "multiprocessors": found.multiprocessors,

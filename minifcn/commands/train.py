@@ -44,6 +44,7 @@ DEFAULTS = {
     "kind": "auto",
     "classes": None,
     "init": None,
+    "recorded": False,
 }
 
 
@@ -84,6 +85,8 @@ def add_arguments(parser) -> None:
         help="flip half the images (default)")  # fmt: skip
     add("--crop", type=options.size, metavar="HxW", help="train on random crops of this size")
     add("--seed", type=options.seed, metavar="N", help="default: 0")
+    add("--recorded", action="store_true", default=None,
+        help="on a GPU, record a step's work and replay it: for batches of one size")  # fmt: skip
     add("--validate-every", type=options.positive, metavar="EPOCHS", help="default: 1")
 
 
@@ -119,6 +122,7 @@ def run(arguments) -> int:
         validate_every=config["validate_every"],
         config=config,
         resume=bool(arguments.resume),
+        recorded=config["recorded"],
     )
     print(
         f"{spec.name}: {model.num_parameters():,} parameters; {len(dataset)} images of "

@@ -13,7 +13,8 @@ import numpy as np
 
 from .. import geometry, nn
 from ..autograd import no_grad
-from ..backends import device_of, synchronize
+from ..backends import device_of
+from ..gpu import synchronize
 from .memory import bytes_of_maps
 from .rarefy import rarefy
 from .stitch import layout_of

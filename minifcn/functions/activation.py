@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import rng
-from ..autograd import Function, Tensor, as_tensor
+from ..autograd import Function, Tensor, as_tensor, mode
 from ..backends import array_module, kernels_for, moved
 from ._arguments import same_dtype
 
@@ -60,7 +60,10 @@ class Dropout(Function):
 
     def forward(self, x):
         same_dtype("dropout", x=x)
-        keep = moved(self._draw(x.shape), x)
+        if mode.is_unattended():
+            keep = kernels_for(x).keep_mask(x.shape, self.p, rng.generator, x)
+        else:
+            keep = moved(self._draw(x.shape), x)
         self.save(keep)
         return self._apply(x, keep)
 
@@ -70,8 +73,9 @@ class Dropout(Function):
 
     def _draw(self, shape):
         """True with probability 1 - p. All backends draw the same, by the project's generator on
-        the processor. The channels, axis 1, are drawn innermost whatever the layout of x: the mask
-        does not depend on that, and fits the maps of a fast backend."""
+        the processor, but for what a device replays. The channels, axis 1, are drawn innermost
+        whatever the layout of x: the mask does not depend on that, and fits the maps of a fast
+        backend."""
         last = (shape[0], *shape[2:], shape[1]) if len(shape) > 2 else shape
         keep = rng.generator().random(last, dtype="float32") >= self.p
         return np.moveaxis(keep, -1, 1) if len(shape) > 2 else keep

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..autograd import Function, Tensor
+from ..autograd import Function, Tensor, mode
 from ..backends import array_module, device_of, kernels_for, moved
 from ._arguments import same_dtype
 
@@ -45,9 +45,11 @@ class PixelLoss(Function):
     def settle(self, scores) -> None:
         """Look at the labels and weights where they were made, then bring them to the scores.
 
-        A GPU would have to be waited for. Raises ValueError for a label that is no class.
+        A GPU would have to be waited for: where nobody may do that, the labels are not looked at,
+        and the divisor stays there. Raises ValueError for a label that is no class.
         """
-        check_labels(self.labels, scores.shape[1], self.ignore_index)
+        if not mode.is_unattended():
+            check_labels(self.labels, scores.shape[1], self.ignore_index)
         self.divisor = self._divisor()
         self.labels = moved(self.labels, scores)
         self.weight = None if self.weight is None else moved(self.weight, scores)
@@ -62,22 +64,29 @@ class PixelLoss(Function):
     def pixel_scale(self, gy):
         """What multiplies softmax - [k = label] at every pixel, for the loss's gradient gy."""
         xp, labels = array_module(gy), self.labels
-        scale = xp.broadcast_to(gy / gy.dtype.type(self.divisor), labels.shape)
+        divisor = xp.asarray(self.divisor, dtype=gy.dtype)
+        scale = xp.broadcast_to(gy / divisor, labels.shape)
         if self.weight is None:
             return scale
         labels = labels.astype(np.int64)
         return scale * self.weight[xp.where(labels == self.ignore_index, 0, labels)]
 
-    def _divisor(self) -> float:
+    def _divisor(self):
+        """A number, or where nobody may look at it an array without axes."""
         if self.reduction == "batch":
             return float(len(self.labels))
         if self.reduction != "mean":
             return 1.0
-        valid = self.labels != self.ignore_index
+        xp, valid = array_module(self.labels), self.labels != self.ignore_index
         if self.weight is None:
-            return float(max(1, array_module(valid).count_nonzero(valid)))
-        weight = moved(self.weight, self.labels)
-        return float(weight[self.labels[valid]].sum(dtype=np.float64)) or 1.0
+            total = valid.sum(dtype=np.float64)
+        else:
+            weight = moved(self.weight, self.labels)
+            of_pixels = weight[xp.where(valid, self.labels, 0)]
+            total = xp.where(valid, of_pixels, 0).sum(dtype=np.float64)
+        if mode.is_unattended():
+            return xp.where(total > 0, total, 1.0)
+        return float(total) or 1.0
 
 
 class CrossEntropy(PixelLoss):

@@ -2,6 +2,7 @@
 
 from .classify import class_heat, class_probabilities
 from .evaluate import evaluate, predict
+from .gradients import Gradients
 from .pretrained import load_model, net_with
 from .recipes import RECIPES
 from .run import ModelSpec, find_checkpoint
@@ -14,6 +15,7 @@ __all__ = [
     "RECIPES",
     "SCHEDULES",
     "Adam",
+    "Gradients",
     "ModelSpec",
     "Solver",
     "Trainer",

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from .. import rng
+from ..backends import uploaded
 from ..data import Loader
 from ..io import load_checkpoint, save_checkpoint
 from ..metrics import ConfusionMatrix
 from .evaluate import evaluate, predict
+from .gradients import Gradients
 from .run import ModelSpec, RunFolder
 from .schedules import Schedule, poly
 from .scores import pixel_loss
@@ -30,6 +32,8 @@ class Trainer:
     iterations: solver steps in all; each uses ``accumulate`` batches, whose gradients are averaged
     (Caffe's iter_size). reduction: the loss's (``functions.cross_entropy``). validation: a data
     set, or None; validate_every: epochs. folder: where to write, or None to write nothing.
+    recorded: on a GPU, replay recorded work for batches of one shape (``Gradients``); not with
+    ``accumulate``.
     """
 
     def __init__(
@@ -51,11 +55,14 @@ class Trainer:
         resume: bool = False,
         progress: bool = True,
         title: str = "training",
+        recorded: bool = False,
     ):
         self.model, self.solver, self.loader = model, solver, loader
         self.iterations, self.accumulate = iterations, accumulate
         self.schedule = schedule or poly()
-        self.reduction, self.class_weight = reduction, class_weight
+        self.loss = {"weight": class_weight, "reduction": reduction}
+        self.loss["ignore_index"] = loader.ignore_index
+        self.gradients = Gradients(model, recorded=recorded, **self.loss)
         self.validation, self.validate_every = validation, validate_every
         self.spec, self.progress, self.title = spec, progress, title
         self.base_lr = solver.lr
@@ -152,7 +159,9 @@ class Trainer:
     def _epoch(self):
         """Steps to the end of the loader's epoch, or of the training; yields each step's loss."""
         self._recent = deque(maxlen=20)  # (seconds, images) of the last steps
-        batches = iter(self.loader)
+        batches = loaded = iter(self.loader)
+        if self.accumulate == 1:
+            batches = uploaded(loaded, next(self.model.parameters()).data)
         try:
             while self.iteration < self.iterations:
                 started = time.perf_counter()
@@ -167,27 +176,35 @@ class Trainer:
                 yield loss
         finally:
             batches.close()
+            loaded.close()
 
     def _step(self, group) -> float:
         """One solver step on the mean gradient of a group of batches; returns their mean loss."""
         self.solver.lr = self.base_lr * self.schedule(self.iteration, self.iterations)
-        self.solver.zero_grad()
-        total = 0.0
-        for x, labels in group:
-            settings = {"weight": self.class_weight, "ignore_index": self.loader.ignore_index}
-            settings["reduction"] = self.reduction
-            x = self.model.tensor(x)
-            loss = pixel_loss(self.model, x, labels, **settings) * (1 / len(group))
-            if not np.isfinite(loss.item()):
-                raise TrainingError(
-                    f"the loss is {loss.item()} at iteration {self.iteration + 1}, learning rate "
-                    f"{self.solver.lr:.3g}: try a lower one"
-                )
-            loss.backward()
-            total += loss.item()
+        if len(group) == 1:
+            ((x, labels),) = group
+            total = self._finite(self.gradients(self.model.tensor(x), labels))
+        else:
+            self.solver.zero_grad()
+            total = 0.0
+            for x, labels in group:
+                loss = pixel_loss(self.model, self.model.tensor(x), labels, **self.loss)
+                loss = loss * (1 / len(group))
+                total += self._finite(loss)
+                loss.backward()
         self.solver.step()
         self.iteration += 1
         return total
+
+    def _finite(self, loss) -> float:
+        """The loss as a number. Raises TrainingError where it is none."""
+        number = loss.item()
+        if not np.isfinite(number):
+            raise TrainingError(
+                f"the loss is {number} at iteration {self.iteration + 1}, learning rate "
+                f"{self.solver.lr:.3g}: try a lower one"
+            )
+        return number
 
     def _end_of_epoch(self, bar) -> None:
         epoch = -(-self.iteration // self.steps_per_epoch)

@@ -357,6 +357,24 @@ def test_what_a_function_has_saved_may_be_its_gradient():
             assert same(x.grad, times * 3 * (x.numpy() > 0))
 
 
+@pytest.mark.parametrize("use", USES)
+def test_a_broadcast_gradient_is_not_written(use):
+    """Nobody else holds it, but its numbers share their memory; CuPy would write them."""
+
+    class Mean(Function):
+        def forward(self, x):
+            return x * 1
+
+        def backward(self, gy):
+            return array_module(gy).broadcast_to(gy.mean(), gy.shape)
+
+    x = mf.Tensor(np.array([-1.0, 1, -1, 1]), requires_grad=True)
+    USES[use](lambda h: Mean()(h), x).backward(np.array([1.0, 2, 3, 6]))
+    wanted = {"a leaf, twice": [6] * 4, "a rectifier": [0, 3, 0, 3]}
+    assert x.grad.tolist() == wanted.get(use, [8, 10, 12, 18])
+    x.grad += np.float64(1)  # and it can be written
+
+
 def test_a_leaf_s_gradient_is_its_own():
     """Not that of another leaf, of the caller or of the graph, which is run again."""
     x, z = leaf(*SHAPE), leaf(*SHAPE, seed=1)

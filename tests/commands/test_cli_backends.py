@@ -7,7 +7,7 @@ import pytest
 from cli_program import NARROW
 from PIL import Image
 
-from minifcn import backends, io
+from minifcn import backends, gpu, io
 from minifcn.commands import COMMANDS
 
 FEW = ["--iterations", "2", "--batch-size", "2", "--no-flip"]
@@ -26,7 +26,7 @@ def test_every_command_accepts_every_backend(call):
 
 
 def test_a_backend_that_cannot_run_is_one_line(error, monkeypatch, scenes, tmp_path):
-    monkeypatch.setattr(backends, "_cuda_lacks", lambda: "a GPU, which is missing")
+    monkeypatch.setattr(gpu, "lacks", lambda: "a GPU, which is missing")
     monkeypatch.setattr("minifcn.kernels.cuda.emulator._compiler", lambda: None)
     for name, message in (
         ("cuda", "minifcn: error: the cuda backend needs a GPU, which is missing\n"),
@@ -40,7 +40,7 @@ def test_a_backend_that_cannot_run_is_one_line(error, monkeypatch, scenes, tmp_p
 
 
 def test_info_tells_about_the_gpu(call, monkeypatch):
-    monkeypatch.setattr(backends, "describe_gpu", lambda: "one of two words")
+    monkeypatch.setattr(gpu, "describe", lambda: "one of two words")
     assert "\nGPU: one of two words\n" in call("info")[1]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minifcn import Tensor, backends, geometry, models, nn, no_grad
+from minifcn import Tensor, backends, geometry, gpu, models, nn, no_grad
 from minifcn.commands import limits
 from minifcn.commands.layer_times import LayerTimes
 
@@ -174,8 +174,8 @@ def test_a_disturbed_measurement_says_so(call, monkeypatch):
 
 def test_the_limits_of_a_gpu(call, monkeypatch, tmp_path):
     """Those of an H100 by its clocks, above what the processor computed."""
-    known = backends.GPULimits("NVIDIA H100", 132, 66.9e12, 3.35e12)
-    monkeypatch.setattr(backends, "gpu_limits", lambda: known)
+    known = gpu.Limits("NVIDIA H100", 132, 66.9e12, 3.35e12)
+    monkeypatch.setattr(gpu, "limits", lambda: known)
     monkeypatch.setattr(backends, "current_device", lambda: "cuda")
     code, out, _ = call("bench", *SMALL, "--json", "b.json", "--backward")
     assert code == 0

@@ -15,9 +15,9 @@ from minifcn.backends import (
     kernels_for,
     moved,
     placed,
-    synchronize,
     to_numpy,
 )
+from minifcn.gpu import synchronize
 
 
 @pytest.fixture
@@ -155,6 +155,22 @@ def test_numbers_beside_a_tensor_widen_nothing_and_are_not_moved(on_device):
     assert device_of(x.grad) == on_device
 
 
+def test_shapes_alone_go_nowhere(on_device):
+    with mf.autograd.shapes_only():
+        assert type(mf.Tensor(np.ones(2)).data) is np.ndarray
+
+
+def test_a_parameter_takes_copies(on_device):
+    parameter = nn.Parameter(np.ones(3))
+    for values in (parameter.data, np.arange(3), parameter.data.astype(np.float32)):
+        wanted = to_numpy(values).tolist()
+        parameter.assign(values)
+        assert (parameter.dtype, device_of(parameter.data)) == (np.float64, on_device)
+        assert parameter.data is not values
+        parameter.data += 1
+        assert to_numpy(values).tolist() == wanted
+
+
 def test_there_and_back_as_a_tensor(device):
     x = mf.Tensor(np.ones(2, np.float32), requires_grad=True)
     there = x.to(device)
@@ -177,6 +193,8 @@ def test_what_was_made_here_is_computed_here(device):
     with mf.use_backend(device):
         y = F.relu(conv(here)) * 2
         y.sum().backward()
+        assert here.detach().data is here.data
+        assert type((mf.Tensor([1, 2]).to("cpu") * 2).data) is np.ndarray
     assert type(y.data) is type(here.grad) is type(conv.weight.grad) is np.ndarray
 
 
