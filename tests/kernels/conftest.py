@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from on_device import native_table, table
+from on_device import DEVICES, native_table, table
 
-BACKENDS = ("reference", "cpu", "emulated", "cuda")
+BACKENDS = ("reference", "cpu", *DEVICES)
 
 
 @pytest.fixture(params=BACKENDS)

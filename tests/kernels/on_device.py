@@ -1,10 +1,13 @@
 """Kernel tables for tests that know NumPy's arrays alone."""
 
 import functools
-import importlib
+import importlib.util
 
 import numpy as np
 import pytest
+
+# Without CuPy nobody expects a GPU
+DEVICES = ("emulated", "cuda") if importlib.util.find_spec("cupy") else ("emulated",)
 
 
 def table(name: str):

@@ -5,7 +5,7 @@ import pytest
 from geometries import array, check_close
 from minifcn.kernels import reference
 from minifcn.kernels.cuda import conv
-from on_device import table
+from on_device import DEVICES, table
 
 # x, w, stride, padding, dilation, groups: all tiles, rows that begin anywhere, phases, and groups
 CASES = [
@@ -56,7 +56,7 @@ def test_rounding_by_hand():
     np.testing.assert_array_equal(rounded(x, "BF16"), [1, 1, -1, 1, 1 + 2 * 2**-7])
 
 
-@pytest.mark.parametrize("device", ["emulated", "cuda"])
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_all_three_derivatives(case, product, device):
     backend, (name, tolerance), rng = table(device), product, np.random.default_rng(3)
@@ -85,7 +85,7 @@ def hopper() -> bool:
     return cupy.cuda.Device().compute_capability == "90"
 
 
-@pytest.mark.parametrize("device", ["emulated", "cuda"])
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("case", HOPPERS, ids=str)
 def test_hoppers_products(case, device, monkeypatch):
     """Forward and the gradient of the input; numbers are cut to TF32, not rounded."""
@@ -114,7 +114,7 @@ def cut(x):
     return (x.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32).astype(np.float64)
 
 
-@pytest.mark.parametrize("device", ["emulated", "cuda"])
+@pytest.mark.parametrize("device", DEVICES)
 def test_precision_decides_the_rounding(device):
     """1 + 2^-11 is itself in float32, one step more in TF32, and 1 in bfloat16."""
     from minifcn.kernels.cuda import precision
@@ -131,7 +131,7 @@ def test_precision_decides_the_rounding(device):
         precision._chosen = chosen
 
 
-@pytest.mark.parametrize("device", ["emulated", "cuda"])
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("groups", [1, 16])
 def test_written_between_other_channels(groups, device):
     """Into some channels of larger maps, whose pixels are further apart; the others are kept."""
@@ -152,7 +152,7 @@ def test_written_between_other_channels(groups, device):
         assert (y == conv2d(x, w, None, *window, groups)).all()
 
 
-@pytest.mark.parametrize("device", ["emulated", "cuda"])
+@pytest.mark.parametrize("device", DEVICES)
 def test_large_1x1_windows_are_products_of_matrices(device, monkeypatch, dtype):
     """By cuBLAS, from so many channels on: the same, into maps of their own or larger ones."""
     from minifcn.kernels.cuda import empty_maps

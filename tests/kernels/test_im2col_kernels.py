@@ -5,10 +5,10 @@ import pytest
 from geometries import array, channels_last, check_adjoint, convolutions, inner
 from im2col_rows import add_rows, rows_of
 from minifcn.kernels.cuda.im2col import col2im, im2col
-from on_device import table
+from on_device import DEVICES, table
 
 
-@pytest.fixture(params=["emulated", "cuda"])
+@pytest.fixture(params=DEVICES)
 def gpu(request):
     """The module whose arrays live on the GPU."""
     return table(request.param).module

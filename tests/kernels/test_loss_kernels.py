@@ -5,12 +5,12 @@ import pytest
 from geometries import array, channels_last, check_close, inner
 from minifcn.kernels import cpu, cuda, reference
 from minifcn.kernels.cpu import layout
-from on_device import table
+from on_device import DEVICES, table
 
 KINDS = (np.uint8, np.int32, np.int64, np.uint16)
 
 
-@pytest.fixture(params=["cpu", "emulated", "cuda"])
+@pytest.fixture(params=["cpu", *DEVICES])
 def fast(request):
     """The backends that are compared with the reference."""
     return table(request.param)
@@ -107,7 +107,7 @@ def test_labels_of_any_type(kind, backend):
         check_close(g[0, 0, 0], expected, 1e-15)
 
 
-@pytest.mark.parametrize("name", ["emulated", "cuda"])
+@pytest.mark.parametrize("name", DEVICES)
 def test_arrays_of_the_gpu_with_gaps(name, dtype):
     """The same bits from arrays that do not lie dense there; a scale may be one number for all."""
     xp, rng = table(name).module, np.random.default_rng(7)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from geometries import check_close
 from minifcn.kernels import cpu
-from on_device import native_table, to_numpy
+from on_device import DEVICES, native_table, to_numpy
 
 SIZES = [
     (1, 1, 1),
@@ -49,7 +49,7 @@ def test_exact(backend, dtype):
     assert gram.tolist() == [[17, 22, 27], [22, 29, 36], [27, 36, 45]]
 
 
-@pytest.mark.parametrize("native", ["reference", "cpu", "emulated", "cuda"], indirect=True)
+@pytest.mark.parametrize("native", ["reference", "cpu", *DEVICES], indirect=True)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_agrees_with_numpy_in_every_order(native, dtype, size):
     (kernels, xp), (rows, depth, columns), rng = native, size, np.random.default_rng(1)
@@ -130,7 +130,7 @@ def test_results_do_not_depend_on_the_number_of_threads(dtype, settings):
             assert np.array_equal(cpu.matmul(a, b), y), (threads, a.strides, b.strides)
 
 
-@pytest.fixture(params=["emulated", "cuda"])
+@pytest.fixture(params=DEVICES)
 def gpu(request):
     """The module whose arrays live on the GPU."""
     _, module = native_table(request.param)

@@ -5,7 +5,7 @@ import pytest
 from geometries import array, channels_last, check_adjoint, check_close, distinct, inner
 from minifcn.kernels import cpu, reference
 from minifcn.kernels.cpu import layout
-from on_device import to_numpy
+from on_device import DEVICES, to_numpy
 
 
 def test_relu_exact(backend, dtype):
@@ -151,7 +151,7 @@ def test_bias_gradient_among_other_channels(native, shape, dtype):
 
 
 @pytest.mark.parametrize("blocks", [1, 3])
-@pytest.mark.parametrize("native", ["emulated", "cuda"], indirect=True)
+@pytest.mark.parametrize("native", DEVICES, indirect=True)
 def test_bias_gradient_of_few_blocks_of_threads(native, blocks, dtype, monkeypatch):
     """A thread of a GPU then adds up many pixels, some at a time: whole numbers, exactly."""
     from minifcn.kernels.cuda import activation

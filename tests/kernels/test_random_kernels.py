@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from on_device import table
+from on_device import DEVICES, table
 
 # Counter, key and result, as Random123 publishes them (kat_vectors, philox4x32 10)
 KNOWN = [
@@ -15,7 +15,7 @@ KNOWN = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["emulated", "cuda"])
+@pytest.fixture(params=DEVICES)
 def xp(request):
     """The module of a device's arrays."""
     return table(request.param).module

@@ -5,14 +5,14 @@ import pytest
 from geometries import array, channels_last, check_close, inner
 from minifcn.kernels import cpu, cuda, reference
 from minifcn.kernels.cpu import layout
-from on_device import table
+from on_device import DEVICES, table
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 DOUBLE = (1, 4), (1, 2), (0, 1)  # kernel size, stride, padding
 SAME = (1, 1), (1, 1), (0, 0)
 
 
-@pytest.fixture(params=["cpu", "emulated", "cuda"])
+@pytest.fixture(params=["cpu", *DEVICES])
 def fast(request):
     """The backends that are compared with the reference."""
     return table(request.param)
@@ -193,7 +193,7 @@ def test_emulated_gradient_of_some_images_at_a_time(dtype, monkeypatch):
         assert np.array_equal(emulated.upsample_cross_entropy_grad(x, *rest), expected)
 
 
-@pytest.mark.parametrize("name", ["emulated", "cuda"])
+@pytest.mark.parametrize("name", DEVICES)
 def test_arrays_of_the_gpu_with_gaps(name, dtype):
     """The same bits from arrays that do not lie dense there; a scale may be one number for all."""
     xp, rng = table(name).module, np.random.default_rng(11)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from geometries import array, check_close, inner
 from minifcn.kernels import cpu, cuda, reference
-from on_device import table
+from on_device import DEVICES, table
 
 TOLERANCE = {"float64": 1e-14, "float32": 2e-6}
 SHAPES = [
@@ -19,7 +19,7 @@ def both(table, name: str, x, gy, axis: int):
     return y, getattr(table, f"{name}_grad")(gy, y, axis)
 
 
-@pytest.fixture(params=["cpu", "emulated", "cuda"])
+@pytest.fixture(params=["cpu", *DEVICES])
 def fast(request):
     """The backends that are compared with the reference."""
     return table(request.param)
@@ -90,7 +90,7 @@ def test_special_values(name, backend, dtype):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("gpu", ["emulated", "cuda"])
+@pytest.mark.parametrize("gpu", DEVICES)
 def test_arrays_of_the_gpu_with_gaps(name, gpu, dtype):
     """Rows among others, with gaps, backwards, crosswise."""
     xp, rng = table(gpu).module, np.random.default_rng(5)

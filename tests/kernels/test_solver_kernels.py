@@ -7,7 +7,7 @@ from minifcn.kernels import cpu, reference
 from minifcn.kernels.cpu import solver
 from minifcn.kernels.cpu.solver import BLOCK
 from minifcn.kernels.cuda.device import address
-from on_device import native_table, to_numpy
+from on_device import DEVICES, native_table, to_numpy
 
 SHAPES = (5,), (4, 3, 3, 2), (BLOCK,), (0, 3), (2, BLOCK + 1), (), (3 * BLOCK - 1,)
 
@@ -107,7 +107,7 @@ def test_many_steps_of_the_same_arrays(native, dtype):
             check_close(to_numpy(a), e, tolerance)
 
 
-@pytest.mark.parametrize("name", ["emulated", "cuda"])
+@pytest.mark.parametrize("name", DEVICES)
 def test_one_table_while_the_arrays_stay(name, dtype):
     """On a GPU: the arrays' addresses are sent once, and numbers where they changed."""
     from minifcn.kernels.cuda import solver as on_gpu

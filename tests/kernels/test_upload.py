@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from on_device import table
+from on_device import DEVICES, table
 
 
-@pytest.mark.parametrize("device", ["emulated", "cuda"])
+@pytest.mark.parametrize("device", DEVICES)
 def test_batches_arrive_in_order_and_whole(device):
     """Of one shape and of others, read only after more was asked of the GPU."""
     from minifcn.kernels.cuda.upload import uploaded
@@ -27,7 +27,7 @@ def test_batches_arrive_in_order_and_whole(device):
     assert list(uploaded(iter([]), xp)) == []
 
 
-@pytest.mark.parametrize("device", ["emulated", "cuda"])
+@pytest.mark.parametrize("device", DEVICES)
 def test_who_stops_early_stops_the_loader(device):
     from minifcn.kernels.cuda.upload import uploaded
 

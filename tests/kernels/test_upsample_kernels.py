@@ -6,12 +6,12 @@ from geometries import array, channels_last, check_adjoint, check_close, inner, 
 from minifcn.kernels import cpu, cuda, reference
 from minifcn.kernels.cpu import layout
 from minifcn.kernels.filters import bilinear_filter, triangle
-from on_device import table
+from on_device import DEVICES, table
 
 DOUBLE = (1, 4), (1, 2), (0, 1)  # kernel size, stride, padding
 
 
-@pytest.fixture(params=["cpu", "emulated", "cuda"])
+@pytest.fixture(params=["cpu", *DEVICES])
 def fast(request):
     """The backends that are compared with the reference."""
     return table(request.param)
@@ -147,7 +147,7 @@ def test_emulated_planes_beyond_the_grid(dtype, monkeypatch):
     check_close(gx, reference.upsample_bilinear_grad(gy, (7, 4), *window), tolerance)
 
 
-@pytest.mark.parametrize("name", ["emulated", "cuda"])
+@pytest.mark.parametrize("name", DEVICES)
 def test_arrays_of_the_gpu_with_gaps(name, dtype):
     """The same bits from arrays that do not lie dense there."""
     xp, rng = table(name).module, np.random.default_rng(6)
