@@ -10,6 +10,10 @@
 // and leaves out the other taps. The rows of the product are pixels, its columns the channels of
 // ``to``; a sum runs over taps and the channels of ``from``, of which neighbours lie side by side.
 //
+// Where there are few pixels and long sums (fc6: 25088 terms), few blocks would have long to do. Then
+// the sums are cut into ``splits``, of which each block does one, into parts[split]; sum.cu adds these
+// in order and does the rest.
+//
 // Filters (K, KH, KW, C) lie along the sums forward, and across them backward; unless, for WGMMA,
 // they come turned (C, KH, KW, K).
 #include "conv_tile.cuh"
@@ -32,19 +36,19 @@ __device__ __forceinline__ Taps taps_of(bool backward, int phase, int taps, int 
 }
 
 // from (N, FH, FW, from_pitch), to (N, TH, TW, to_pitch), w (K, KH, KW, C/groups). from_channels and
-// to_channels are those of a group. Backward, a block's third number is a phase, else 0; times groups.
+// to_channels are those of a group. A block's third number: (split, phase, group), the last fastest.
 template <bool BACKWARD>
 __device__ __forceinline__ void convolve(const real* from, const real* w, const real* bias, real* to,
                                          int N, int FH, int FW, int from_pitch, int TH, int TW,
                                          int to_pitch, int from_channels, int to_channels, int KH,
                                          int KW, int SH, int SW, int PH, int PW, int DH, int DW,
-                                         int groups, int has_bias, int relu) {
+                                         int groups, int splits, int has_bias, int relu) {
   // Of each row: its image's first pixel of ``from`` (-1: no such row), where tap 0 looks, (h, w), and
   // its pixel of ``to``
   __shared__ int place[BM][4];
-  int group = blockIdx.z % groups, phase = blockIdx.z / groups;
-  int step_h = BACKWARD ? SH : 1, step_w = BACKWARD ? SW : 1;
-  int phase_h = phase / step_w, phase_w = phase % step_w;
+  int step_h = BACKWARD ? SH : 1, step_w = BACKWARD ? SW : 1, phases = step_h * step_w;
+  int group = blockIdx.z % groups, phase = blockIdx.z / groups % phases;
+  int split = blockIdx.z / groups / phases, phase_h = phase / step_w, phase_w = phase % step_w;
   int UH = (TH - phase_h + step_h - 1) / step_h, UW = (TW - phase_w + step_w - 1) / step_w;
   int pixels = N * UH * UW, first_pixel = blockIdx.x * BM, first_channel = blockIdx.y * BN;
   if (first_pixel >= pixels) return;
@@ -61,10 +65,13 @@ __device__ __forceinline__ void convolve(const real* from, const real* w, const 
 
   from += group * from_channels;
   int chunks = (from_channels + BK - 1) / BK, taps = KH * KW;
+  int steps = th.count * tw.count * chunks, share = (steps + splits - 1) / splits;
+  int begin = split * share;
   const bool TURNED = BACKWARD && PRODUCT == WGMMA, ALONG = !BACKWARD || TURNED;
   Product<true, ALONG> product;
-  accumulate<true, ALONG>(product, th.count * tw.count * chunks, [&](int s, real* a, real* b) {
-    int chunk = s % chunks * BK, t = s / chunks, i = t / tw.count, j = t % tw.count;
+  accumulate<true, ALONG>(product, min(share, steps - begin), [&](int s, real* a, real* b) {
+    int chunk = (begin + s) % chunks * BK, t = (begin + s) / chunks, i = t / tw.count;
+    int j = t % tw.count;
     int tap = (th.first + i * th.step) * KW + tw.first + j * tw.step;
     Tile<BM, true>::load(a, chunk, from_channels, from, [&](int r) -> const real* {
       int h = place[r][1] + i * th.move, x = place[r][2] + j * tw.move;
@@ -83,6 +90,7 @@ __device__ __forceinline__ void convolve(const real* from, const real* w, const 
       });
   });
 
+  to += (long long)split * N * TH * TW * to_pitch;
   product.each([&](int r, int c, real sum) {
     int channel = first_channel + c;
     if (place[r][0] < 0 || channel >= to_channels) return;
@@ -96,15 +104,15 @@ __device__ __forceinline__ void convolve(const real* from, const real* w, const 
 extern "C" __global__ void conv2d(const real* x, const real* w, const real* bias, real* y, int N,
                                   int H, int W, int x_pitch, int OH, int OW, int y_pitch, int C,
                                   int K, int KH, int KW, int SH, int SW, int PH, int PW, int DH,
-                                  int DW, int groups, int has_bias, int relu) {
+                                  int DW, int groups, int splits, int has_bias, int relu) {
   convolve<false>(x, w, bias, y, N, H, W, x_pitch, OH, OW, y_pitch, C, K, KH, KW, SH, SW, PH, PW, DH,
-                  DW, groups, has_bias, relu);
+                  DW, groups, splits, has_bias, relu);
 }
 
 extern "C" __global__ void conv2d_grad_input(const real* gy, const real* w, real* gx, int N, int OH,
                                              int OW, int gy_pitch, int H, int W, int gx_pitch, int K,
                                              int C, int KH, int KW, int SH, int SW, int PH, int PW,
-                                             int DH, int DW, int groups) {
+                                             int DH, int DW, int groups, int splits) {
   convolve<true>(gy, w, nullptr, gx, N, OH, OW, gy_pitch, H, W, gx_pitch, K, C, KH, KW, SH, SW, PH,
-                 PW, DH, DW, groups, 0, 0);
+                 PW, DH, DW, groups, splits, 0, 0);
 }

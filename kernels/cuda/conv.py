@@ -20,7 +20,8 @@ from .tile import Tile, choose
 
 Pair = tuple[int, int]
 
-BLOCKS = 256  # that the gradient of the weights is cut into, at least
+BLOCKS = 256  # of threads that a GPU wants at once; sums are cut where there are fewer
+STEPS = 16  # of a tile's depth, that a part of a sum has at least
 LARGE = 512  # channels, read and made, from which a 1x1 convolution is left to cuBLAS
 
 
@@ -57,11 +58,14 @@ def conv2d(
             for_each(y.size, "bias.cu", "bias_relu", bias, y, K, _pitch(y), *flags, real=y.dtype)
         return y
     tile = choose(K // groups, (x, w), (C, x.shape[1]))
-    grid = -(-N * OH * OW // tile.BM), -(-(K // groups) // tile.BN), groups
-    sizes = N, H, W, x.shape[1], OH, OW, _pitch(y), C, K // groups
-    _launch("conv.cu", "conv2d", grid, tile, (True, True), x, w, bias, y, *sizes, *window, groups,
-            *flags)  # fmt: skip
-    return y
+    blocks = -(-N * OH * OW // tile.BM), -(-(K // groups) // tile.BN)
+    splits = _splits(math.prod(blocks) * groups, math.prod(window[:2]) * -(-C // tile.BK))
+    parts, pitch = (y, _pitch(y)) if splits == 1 else (_parts(splits, y), K)
+    sizes = N, H, W, x.shape[1], OH, OW, pitch, C, K // groups
+    last = flags if splits == 1 else (0, 0)
+    _launch("conv.cu", "conv2d", (*blocks, groups * splits), tile, (True, True), x, w, bias, parts,
+            *sizes, *window, groups, splits, *last)  # fmt: skip
+    return y if splits == 1 else _added_maps(parts, bias, y, flags)
 
 
 def conv2d_grad_input(
@@ -85,12 +89,16 @@ def conv2d_grad_input(
     along = True, tile.product == "WGMMA"
     if along[1]:
         w = _turned(w, groups)
-    phases = stride[0] * stride[1]
+    phases = math.prod(stride)
     most = N * math.prod(-(-n // s) for n, s in zip(input_size, stride, strict=True))
-    grid = -(-most // tile.BM), -(-C // tile.BN), phases * groups
+    blocks, taps = (-(-most // tile.BM), -(-C // tile.BN)), math.prod(kernel) // phases
+    splits = _splits(math.prod(blocks) * phases * groups, taps * -(-(K // groups) // tile.BK))
+    parts = gx if splits == 1 else _parts(splits, gx)
     sizes = N, OH, OW, K, H, W, C * groups, K // groups, C
-    _launch("conv.cu", "conv2d_grad_input", grid, tile, along, gy, w, gx, *sizes, *window, groups)
-    return gx
+    grid = *blocks, phases * groups * splits
+    _launch("conv.cu", "conv2d_grad_input", grid, tile, along, gy, w, parts, *sizes, *window,
+            groups, splits)  # fmt: skip
+    return gx if splits == 1 else _added_maps(parts, gy, gx, (0, 0))
 
 
 def conv2d_grad_weight(
@@ -117,7 +125,7 @@ def conv2d_grad_weight(
     blocks = -(-(K // groups) // tile.BM) * -(-C // tile.BN)
     taps, steps = math.prod(kernel_size), max(1, -(-N * OH * OW // tile.BK))
     splits = min(steps, max(1, BLOCKS // (blocks * taps * groups)))
-    parts = gw if splits == 1 else module_of(gw).empty((splits, gw.size), gw.dtype)
+    parts = gw if splits == 1 else _parts(splits, gw)
     sizes = N, OH, OW, K, H, W, channels, K // groups, C
     _launch("conv_weight.cu", "conv2d_grad_weight", (blocks, taps, groups * splits), tile,
             (False, False), gy, x, parts, *sizes, *window, groups, splits)  # fmt: skip
@@ -143,6 +151,23 @@ def _turned(w, groups: int):
     K, C, KH, KW = w.shape
     rows = w.transpose(0, 2, 3, 1).reshape(groups, K // groups, KH, KW, C)
     return module_of(w).ascontiguousarray(rows.transpose(0, 4, 2, 3, 1))
+
+
+def _splits(blocks: int, steps: int) -> int:
+    """Into how many parts to cut the sums of so many blocks and steps of a tile's depth."""
+    return max(1, min(BLOCKS // blocks, steps // STEPS))
+
+
+def _parts(splits: int, y):
+    """Room for so many parts of what y is the sum of."""
+    return module_of(y).empty((splits, y.size), y.dtype)
+
+
+def _added_maps(parts, bias, y, flags):
+    """y, the sum of the parts, with a bias and rectified if flags say so."""
+    for_each(y.size, "sum.cu", "add_parts_of_maps", parts, bias, y, y.shape[1], _pitch(y),
+             len(parts), *flags, real=y.dtype)  # fmt: skip
+    return y
 
 
 def _added(parts, gw):

@@ -179,3 +179,24 @@ def test_large_1x1_windows_are_products_of_matrices(device, monkeypatch, dtype):
     for a, e in zip(all_three(), expected, strict=True):
         check_close(a, e, 4 * np.finfo(dtype).eps * 12)
     assert len(taken) == 5
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_long_sums_are_cut_among_blocks(groups, device, monkeypatch):
+    """Few pixels, many terms: the parts are added in order, then the bias; the same in any cut."""
+    backend, rng = table(device), np.random.default_rng(7)
+    x, w = array(rng, (1, 36, 6, 5), np.float64), array(rng, (20, 36 // groups, 3, 2), np.float64)
+    b, gy = array(rng, (20,), np.float64), array(rng, (1, 20, 3, 5), np.float64)
+    window, used, launch = ((2, 1), (1, 0), (1, 1), groups), [], conv.launch
+    gy = gy[:, :, :, :4]
+    monkeypatch.setattr(conv, "launch", lambda *a, **k: used.append(a[2][2]) or launch(*a, **k))
+    for steps in (1, 2, 100):
+        monkeypatch.setattr(conv, "STEPS", steps)
+        y = backend.conv2d(x, w, b, *window, relu=True)
+        check_close(y, reference.conv2d(x, w, b, *window, relu=True), 1e-13, steps)
+        gx = backend.conv2d_grad_input(gy, w, (6, 5), *window)
+        check_close(gx, reference.conv2d_grad_input(gy, w, (6, 5), *window), 1e-13, steps)
+    phases = 2
+    assert used[-2:] == [groups, groups * phases]  # in one part each
+    assert all(now > then for now, then in zip(used[:2], used[-2:], strict=True))
