@@ -140,6 +140,18 @@ def placed(x, backend: str | None):
     return copy.transpose([order.index(axis) for axis in range(x.ndim)])
 
 
+def filters_laid_out(w):
+    """Filters (K, C, KH, KW) that live on a device, as its kernels want them: channels last, or
+    they would be copied at every convolution. All else is returned as it is."""
+    if w.ndim != 4 or device_of(w) is None or w.transpose(0, 2, 3, 1).flags.c_contiguous:
+        return w
+    if w.size > 1 and 0 in w.strides:  # one number repeated, which takes no memory
+        return w
+    laid_out = kernels_for(w).empty_maps(w.shape, w)
+    laid_out[...] = w
+    return laid_out
+
+
 def to_numpy(x) -> np.ndarray:
     """x, which may be anything that NumPy makes an array of, as a NumPy array: x itself where it
     is one, a copy of an array that lives on a device."""

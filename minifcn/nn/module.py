@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..autograd import Tensor, hooks
-from ..backends import device_of, moved
+from ..backends import device_of, filters_laid_out, moved
 
 
 class Parameter(Tensor):
@@ -17,14 +17,17 @@ class Parameter(Tensor):
 
     def __init__(self, data, rate: float = 1.0, decay: float = 1.0):
         super().__init__(data, requires_grad=rate != 0)
+        self.data = filters_laid_out(self.data)
         self.rate, self.decay = rate, decay
 
     def assign(self, values) -> None:
         """Take over other values of this shape, a copy of them in this dtype, where the old ones
-        live."""
+        live: on a device in their very place, which recorded work reads."""
         there = moved(values, self.data)
-        is_new = device_of(there) is not None and there is not values
-        self.data = there.astype(self.dtype, copy=not is_new)
+        if device_of(there) and 0 not in self.data.strides and self.shape == there.shape:
+            self.data[...] = there
+        else:
+            self.data = filters_laid_out(there.astype(self.dtype))
 
     def with_data(self, data) -> "Parameter":
         """A parameter of these values, where they live, that is trained as this one is."""
@@ -159,7 +162,7 @@ class Module:
     def to(self, target) -> "Module":
         """Move all parameters to a backend ("cpu", "cuda") or a dtype (np.float64), in place."""
         for parameter in self.parameters():
-            parameter.data = parameter.detach().to(target).data
+            parameter.data = filters_laid_out(parameter.detach().to(target).data)
             parameter.grad = None
         return self
 

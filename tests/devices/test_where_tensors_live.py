@@ -162,7 +162,7 @@ def test_shapes_alone_go_nowhere(on_device):
 
 def test_a_parameter_takes_copies(on_device):
     parameter = nn.Parameter(np.ones(3))
-    for values in (parameter.data, np.arange(3), parameter.data.astype(np.float32)):
+    for values in (parameter.data.copy(), np.arange(3), parameter.data.astype(np.float32)):
         wanted = to_numpy(values).tolist()
         parameter.assign(values)
         assert (parameter.dtype, device_of(parameter.data)) == (np.float64, on_device)
@@ -285,3 +285,28 @@ def test_confusions_of_labels_and_predictions_anywhere(device, places):
                 kind.update(placed(labels, device), predictions)
     assert type(matrix.counts) is np.ndarray
     np.testing.assert_array_equal(matrix.counts, wanted)
+
+
+def test_filters_lie_as_the_kernels_read_them(device):
+    """Channels last, however they came there: made, moved, loaded, in another dtype; and so do
+    their gradients and the solver's arrays, so that nothing is copied in a step."""
+
+    def lies_so(array):
+        return array.transpose(0, 2, 3, 1).flags.c_contiguous
+
+    with mf.use_backend(device):
+        made = nn.Conv2d(24, 32, (3, 2))
+    moved = nn.Conv2d(24, 32, (3, 2)).to(device)
+    for layer in (made, moved):
+        assert lies_so(layer.weight.data)
+        before = layer.weight.data
+        layer.load_state_dict({name: array + 1 for name, array in layer.state_dict().items()})
+        assert layer.weight.data is before  # recorded work reads that place
+        assert lies_so(layer.to(np.float64).weight.data)
+        solver = mf.train.Solver(layer, 0.1)
+        x = layer.tensor(np.random.default_rng(0).standard_normal((1, 24, 5, 6)))
+        (layer(x) * 2).sum().backward()
+        solver.step()
+        assert lies_so(layer.weight.grad)
+        assert lies_so(layer.weight.data)
+        assert lies_so(solver.state["weight"]["velocity"])
