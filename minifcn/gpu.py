@@ -15,6 +15,14 @@ def synchronize() -> None:
         sys.modules["cupy"].cuda.get_current_stream().synchronize()
 
 
+def memory_held() -> int:
+    """Bytes that CuPy's pool holds. It gives nothing back by itself, so that this is the most that
+    was in use at once, and what lay idle between; recorded work has pools of its own."""
+    import cupy
+
+    return cupy.get_default_memory_pool().total_bytes()
+
+
 class Limits(NamedTuple):
     """What a GPU can do at most, by its clocks: float32 operations a second, a multiply-add being
     two, without tensor cores; and bytes a second from its memory."""

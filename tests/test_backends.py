@@ -100,6 +100,7 @@ def played_cupy(count=1, driver=13010, nvrtc=(13, 0), runtime=13000) -> types.Mo
     device = types.SimpleNamespace(id=0, attributes=clocks | {"GlobalMemoryBusWidth": 5120})
     cupy.cuda = Part(Device=device, get_current_stream=Part(synchronize=None))
     cupy.cuda.nvrtc = Part(getVersion=nvrtc)
+    cupy.get_default_memory_pool = lambda: Part(total_bytes=3 * 2**20)
     cupy.cuda.runtime = Part(
         getDeviceCount=count,
         driverGetVersion=driver,
@@ -177,6 +178,7 @@ def test_a_gpu_that_is_there(cupy):
     assert limits[:2] == ("NVIDIA H100", 132)
     assert limits.flops == pytest.approx(66.9e12, rel=1e-3)  # as NVIDIA says
     assert limits.bytes == pytest.approx(3.35e12, rel=1e-3)
+    assert gpu.memory_held() == 3 * 2**20
 
 
 def test_emulated_without_a_compiler(monkeypatch):

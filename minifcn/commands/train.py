@@ -92,7 +92,7 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> int:
     """Gather the settings, open the data, train."""
-    from .. import data, io, rng, train
+    from .. import backends, data, gpu, io, rng, train
 
     config, folder = _settings(arguments)
     dataset, validation = _open_data(config)
@@ -137,6 +137,9 @@ def run(arguments) -> int:
     if matrix is not None:
         print(matrix.per_class_table(dataset.class_names))
         print(matrix.summary())
+    if backends.current_device() == "cuda":
+        held = gpu.memory_held() + trainer.gradients.nbytes
+        print(f"GPU memory held: {held / 2**20:.0f} MB")
     print(f"wrote {folder}: " + ", ".join(sorted(path.name for path in Path(folder).iterdir())))
     return 0
 

@@ -36,6 +36,11 @@ class Gradients:
             parameter.grad = gradient
         return Tensor.of(loss)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that recorded work holds."""
+        return sum(replay.nbytes for replay in self._replays.values())
+
     def _computed(self, images, labels) -> Tensor:
         self.model.zero_grad()
         loss = pixel_loss(self.model, images, labels, **self.settings)
