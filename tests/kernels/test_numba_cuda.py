@@ -24,7 +24,7 @@ from geometries import (
 )
 from im2col_rows import add_rows, rows_of
 from minifcn.kernels import reference
-from on_device import table
+from on_device import DEVICES, table
 
 pytest.importorskip("numba.cuda")
 
@@ -48,7 +48,7 @@ def simulator():
         yield lambda function, *arguments: process.submit(function, *arguments).result()
 
 
-@pytest.fixture(params=["simulated", "cuda"])
+@pytest.fixture(params=["simulated", *DEVICES[1:]])
 def run(request):
     """Calls a function of NumPy's arrays."""
     if request.param == "simulated":
