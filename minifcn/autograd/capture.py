@@ -17,16 +17,18 @@ def capture(function):
     run (a CUDA graph); later calls with such shapes replay them in a single launch. Between them
     nothing may change but the values of tensors that lie on the device: parameters may be updated
     in place, layers may not be exchanged. The result is overwritten by the next call with these
-    shapes. Inside, labels are not checked, and numbers cannot be looked at. For tensors in the
-    processor's memory the function is called as it is.
+    shapes, and has no gradient (``train.Gradients`` records training steps). Inside, labels are
+    not checked, and numbers cannot be looked at. For tensors in the processor's memory the
+    function is called every time.
     """
     arrays = backends.captured(_on_arrays(function))
 
     @functools.wraps(function, updated=())
     def called(*tensors):
-        if not all(backends.device_of(x.data) for x in tensors):
-            return function(*tensors)
-        return Tensor.of(arrays(*(x.data for x in tensors)))
+        with mode.no_grad():
+            if not all(backends.device_of(x.data) for x in tensors):
+                return function(*tensors)
+            return Tensor.of(arrays(*(x.data for x in tensors)))
 
     return called
 

@@ -29,17 +29,18 @@ class Gradients:
             if self.settings.get("weight") is not None:
                 self.settings["weight"] = moved(self.settings["weight"], images.data)
             self._computed(images, labels)
-            self._replays[key] = captured(self._arrays)
+            self._replays[key] = captured(self._arrays), self._trained()
         check_labels(labels, self._classes, self.settings.get("ignore_index", 255))
-        loss, *gradients = self._replays[key](images.data, labels)
-        for parameter, gradient in zip(self._trained(), gradients, strict=True):
-            parameter.grad = gradient
+        replay, parameters = self._replays[key]
+        loss, *gradients = replay(images.data, labels)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient  # a replay runs no Python: what was forgotten stays so
         return Tensor.of(loss)
 
     @property
     def nbytes(self) -> int:
         """Memory that recorded work holds."""
-        return sum(replay.nbytes for replay in self._replays.values())
+        return sum(replay.nbytes for replay, _ in self._replays.values())
 
     def _computed(self, images, labels) -> Tensor:
         self.model.zero_grad()

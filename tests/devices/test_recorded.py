@@ -100,8 +100,38 @@ def test_training_with_recorded_work_is_training(device):
         assert losses(True) == losses(False)
 
 
+def test_a_replay_runs_no_python(device, monkeypatch):
+    """As on a GPU: only the arrays of the recording change. Gradients that were forgotten between
+    two steps, as one does, are there again."""
+
+    class Replayed:
+        def __init__(self, function):
+            self.function, self.results, self.nbytes = function, None, 0
+
+        def __call__(self, *arrays):
+            if self.results is None:
+                self.results = self.function(*arrays)
+            return self.results
+
+    monkeypatch.setattr("minifcn.train.gradients.captured", Replayed)
+    with use_backend(device):
+        net = net_of().eval()
+        solver = train.Solver(net, 1e-5)
+        gradients = train.Gradients(net, recorded=True)
+        images, labels = batch(N=1)
+        images = net.tensor(images)
+        wanted = None
+        for _ in range(3):
+            gradients(images, labels)
+            found = [to_numpy(p.grad) for p in net.parameters()]
+            wanted = wanted or found
+            assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
+            solver.zero_grad()
+
+
 def test_a_captured_net(device):
     net = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.MaxPool2d(2)).to(np.float64)
+    assert not mf.capture(net)(mf.Tensor(np.ones((1, 3, *SIZE)))).requires_grad
     images = [np.random.default_rng(i).standard_normal((1, 3, *SIZE)) for i in range(3)]
     wanted = [net(mf.Tensor(image)).numpy() for image in images]
     predict = mf.capture(net)
