@@ -140,12 +140,24 @@ def placed(x, backend: str | None):
     return copy.transpose([order.index(axis) for axis in range(x.ndim)])
 
 
+def comparable(labels):
+    """Integers that can be compared with any number: CuPy takes numbers up to 255 alone beside
+    bytes, so that those are widened."""
+    return labels.astype(np.int64) if device_of(labels) else labels
+
+
+def repeats(x) -> bool:
+    """Whether numbers of an array share their memory: it was broadcast. NumPy protects such arrays
+    from being written, CuPy does not."""
+    return any(step == 0 and n > 1 for n, step in zip(x.shape, x.strides, strict=True))
+
+
 def filters_laid_out(w):
     """Filters (K, C, KH, KW) that live on a device, as its kernels want them: channels last, or
     they would be copied at every convolution. All else is returned as it is."""
     if w.ndim != 4 or device_of(w) is None or w.transpose(0, 2, 3, 1).flags.c_contiguous:
         return w
-    if w.size > 1 and 0 in w.strides:  # one number repeated, which takes no memory
+    if repeats(w):  # weights without values, which take no memory
         return w
     laid_out = kernels_for(w).empty_maps(w.shape, w)
     laid_out[...] = w

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .backends import device_of, kernels_for, moved, to_numpy
+from .backends import comparable, kernels_for, moved, to_numpy
 
 MEASURES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
 
@@ -153,10 +153,8 @@ class ConfusionMatrix:
         array = array if hasattr(array, "dtype") else np.asarray(array)
         if array.dtype.kind not in "iu":
             raise TypeError(f"{role} must hold integers, got {array.dtype}")
-        # NumPy has no integer type for the sum of int64 and uint64; CuPy compares bytes with
-        # numbers up to 255 alone
-        wide = array.dtype == np.uint64 or device_of(array)
-        return array.astype(np.int64) if wide else array
+        # NumPy has no integer type for the sum of int64 and uint64.
+        return comparable(array.astype(np.int64) if array.dtype == np.uint64 else array)
 
     def _check(self, values, role: str, also: str) -> None:
         if values.size == 0:

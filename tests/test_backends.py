@@ -191,18 +191,16 @@ def test_emulated_without_a_compiler(monkeypatch):
     assert backends.current_backend() == "cpu"
 
 
-def test_precision():
-    """Where there is no GPU, too."""
-    before = mf.get_precision()
-    try:
-        for name in ("float32", "tf32", "bf16"):
-            mf.set_precision(name)
-            assert mf.get_precision() == name
-        with pytest.raises(ValueError, match="unknown precision 'half'; there are: float32, tf32"):
-            mf.set_precision("half")
-        assert mf.get_precision() == "bf16"
-    finally:
-        mf.set_precision(before)
+def test_precision(monkeypatch):
+    """Where there is no GPU, too. Until one is set, it is TF32, for convolutions."""
+    monkeypatch.setattr("minifcn.kernels.cuda.precision._chosen", None)
+    assert mf.get_precision() == "tf32"
+    for name in ("float32", "tf32", "bf16"):
+        mf.set_precision(name)
+        assert mf.get_precision() == name
+    with pytest.raises(ValueError, match="unknown precision 'half'; there are: float32, tf32"):
+        mf.set_precision("half")
+    assert mf.get_precision() == "bf16"
 
 
 @pytest.mark.usefixtures("_restored")

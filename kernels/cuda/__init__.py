@@ -7,6 +7,7 @@ Behind them, in the order to read:
     layout.py          channels last: how maps lie in memory
     device.cuh         what every .cu file starts with: the instructions that C++ has no words for
     pool.cu            the plainest kernels: one thread a number
+    window.cuh         which pixels a window sees, and which windows see a pixel
     im2col.cu          a convolution's columns, and back
     conv.cu, conv_weight.cu    a convolution without columns, by tiles of products
     conv_tile.cuh      how tiles come through shared memory

@@ -6,9 +6,7 @@ would be read in jumps, and their sum would have channels first. So the axes are
 of memory before, and back after.
 """
 
-from .device import launch, module_of
-
-BLOCK = 256  # threads
+from .device import BLOCK, launch, module_of
 
 
 def in_memory_order(x, *others):

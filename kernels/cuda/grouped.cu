@@ -2,7 +2,7 @@
 // convolution has a channel a group; there is no product to speak of, and memory decides.
 //
 // C and K are the channels of a group, read and made; maps have groups times as many.
-#include "device.cuh"
+#include "window.cuh"
 
 // y[n,oh,ow,k] = bias[k] + sum over i, j, c of w[k,i,j,c] x[n, oh*SH-PH+i*DH, ow*SW-PW+j*DW, c]
 extern "C" __global__ void conv2d(const real* x, const real* w, const real* bias, real* y, int H,
@@ -14,16 +14,10 @@ extern "C" __global__ void conv2d(const real* x, const real* w, const real* bias
   int k = t % (groups * K), p = t / (groups * K), ow = p % OW, oh = p / OW % OH, n = p / OW / OH;
   const real* filter = w + (long long)k * KH * KW * C;
   real sum = 0;
-  for (int i = 0; i < KH; i++) {
-    int h = oh * SH - PH + i * DH;
-    if (h < 0 || h >= H) continue;
-    for (int j = 0; j < KW; j++) {
-      int v = ow * SW - PW + j * DW;
-      if (v < 0 || v >= W) continue;
-      const real* pixel = x + ((long long)n * H * W + h * W + v) * x_pitch + k / K * C;
-      for (int c = 0; c < C; c++) sum = fma(filter[(i * KW + j) * C + c], pixel[c], sum);
-    }
-  }
+  pixels_under(oh, ow, H, W, KH, KW, SH, SW, PH, PW, DH, DW, [&](int h, int v, int tap) {
+    const real* pixel = x + ((long long)n * H * W + h * W + v) * x_pitch + k / K * C;
+    for (int c = 0; c < C; c++) sum = fma(filter[tap * C + c], pixel[c], sum);
+  });
   if (has_bias) sum += bias[k];
   if (relu) sum = sum < 0 ? 0 : sum;
   y[(long long)p * y_pitch + k] = sum;
@@ -39,17 +33,11 @@ extern "C" __global__ void conv2d_grad_input(const real* gy, const real* w, real
   int c = t % (groups * C), p = t / (groups * C), v = p % W, h = p / W % H, n = p / W / H;
   int first = c / C * K;
   real sum = 0;
-  for (int i = 0; i < KH; i++) {
-    int oh = h + PH - i * DH;
-    if (oh < 0 || oh % SH || oh / SH >= OH) continue;
-    for (int j = 0; j < KW; j++) {
-      int ow = v + PW - j * DW;
-      if (ow < 0 || ow % SW || ow / SW >= OW) continue;
-      const real* pixel = gy + ((long long)n * OH * OW + oh / SH * OW + ow / SW) * groups * K;
-      for (int k = first; k < first + K; k++)
-        sum = fma(w[((long long)k * KH * KW + i * KW + j) * C + c % C], pixel[k], sum);
-    }
-  }
+  windows_around(h, v, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW, [&](int oh, int ow, int tap) {
+    const real* pixel = gy + ((long long)n * OH * OW + oh * OW + ow) * groups * K;
+    for (int k = first; k < first + K; k++)
+      sum = fma(w[((long long)k * KH * KW + tap) * C + c % C], pixel[k], sum);
+  });
   gx[t] = sum;
 }
 

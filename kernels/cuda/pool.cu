@@ -1,7 +1,7 @@
 // Pooling and its gradients, channels last: one thread for each output number, or, backwards, for
 // each number of the image, which gathers from the windows that it lies in. Nothing is added up by
 // several threads, so results repeat to the bit.
-#include "device.cuh"
+#include "window.cuh"
 
 // Thread -> (n, h, w, c) of maps (N, H, W, C).
 struct Place { int n, h, w, c; };
@@ -22,37 +22,12 @@ extern "C" __global__ void max_pool(const real* x, real* y, tap_type* argmax, in
   Place at = place_of(t, OH, OW, C);
   real best = -INFINITY;
   int best_tap = 0;
-  for (int i = 0; i < KH; i++) {
-    int h = at.h * SH - PH + i * DH;
-    if (h < 0 || h >= H) continue;
-    for (int j = 0; j < KW; j++) {
-      int w = at.w * SW - PW + j * DW;
-      if (w < 0 || w >= W) continue;
-      real value = x[((at.n * H + h) * W + w) * C + at.c];
-      if (!(value <= best) && best == best) {
-        best = value;
-        best_tap = i * KW + j;
-      }
-    }
-  }
+  pixels_under(at.h, at.w, H, W, KH, KW, SH, SW, PH, PW, DH, DW, [&](int h, int w, int tap) {
+    real value = x[((at.n * H + h) * W + w) * C + at.c];
+    if (!(value <= best) && best == best) best = value, best_tap = tap;
+  });
   y[t] = best;
   if (want_argmax) argmax[t] = best_tap;
-}
-
-// Calls visit(oh, ow, tap) for every window in which pixel (h, w) lies, in the order of its taps.
-template <class Visit>
-__device__ __forceinline__ void windows_around(int h, int w, int OH, int OW, int KH, int KW,
-                                               int SH, int SW, int PH, int PW, int DH, int DW,
-                                               Visit visit) {
-  for (int i = 0; i < KH; i++) {
-    int oh = h + PH - i * DH;
-    if (oh < 0 || oh % SH || oh / SH >= OH) continue;
-    for (int j = 0; j < KW; j++) {
-      int ow = w + PW - j * DW;
-      if (ow < 0 || ow % SW || ow / SW >= OW) continue;
-      visit(oh / SH, ow / SW, i * KW + j);
-    }
-  }
 }
 
 // gx = the sum of the gy of all windows whose maximum this pixel was.
@@ -84,15 +59,9 @@ extern "C" __global__ void avg_pool(const real* x, real* y, int H, int W, int OH
   if (t >= numbers) return;
   Place at = place_of(t, OH, OW, C);
   real sum = 0;
-  for (int i = 0; i < KH; i++) {
-    int h = at.h * SH - PH + i * DH;
-    if (h < 0 || h >= H) continue;
-    for (int j = 0; j < KW; j++) {
-      int w = at.w * SW - PW + j * DW;
-      if (w < 0 || w >= W) continue;
-      sum += x[((at.n * H + h) * W + w) * C + at.c];
-    }
-  }
+  pixels_under(at.h, at.w, H, W, KH, KW, SH, SW, PH, PW, DH, DW, [&](int h, int w, int) {
+    sum += x[((at.n * H + h) * W + w) * C + at.c];
+  });
   int count = taps_inside(at.h, H, KH, SH, PH, DH) * taps_inside(at.w, W, KW, SW, PW, DW);
   y[t] = sum / count;
 }

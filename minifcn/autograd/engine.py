@@ -10,7 +10,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from ..backends import array_module, device_of, kernels_for, moved
+from ..backends import array_module, device_of, kernels_for, moved, repeats
 from . import hooks
 from .arithmetic import MANY, sum_of
 
@@ -117,7 +117,7 @@ def _is_fresh(gx, alone: int) -> bool:
     """
     if gx is None or sys.getrefcount(gx) > alone + 1:
         return False
-    if _repeats(gx) if device_of(gx) else not gx.flags.writeable:
+    if repeats(gx) if device_of(gx) else not gx.flags.writeable:
         return False
     base = gx.base
     while base is not None:
@@ -126,12 +126,6 @@ def _is_fresh(gx, alone: int) -> bool:
             return False
         base = base.base
     return True
-
-
-def _repeats(gx) -> bool:
-    """Whether an array has numbers that share their memory: broadcast ones, which NumPy protects
-    from being written and CuPy does not."""
-    return any(step == 0 and n > 1 for n, step in zip(gx.shape, gx.strides, strict=True))
 
 
 def _references_to_one() -> int:

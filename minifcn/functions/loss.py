@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..autograd import Function, Tensor, mode
-from ..backends import array_module, device_of, kernels_for, moved
+from ..backends import array_module, comparable, kernels_for, moved
 from ._arguments import same_dtype
 
 REDUCTIONS = ("mean", "sum", "batch", "none")
@@ -23,8 +23,7 @@ class PixelLoss(Function):
             raise TypeError(
                 f"cross_entropy: labels must be integers; got dtype {self.labels.dtype}"
             )
-        if device_of(self.labels):  # CuPy compares bytes with numbers up to 255 alone
-            self.labels = self.labels.astype(np.int64)
+        self.labels = comparable(self.labels)
         self.weight = None if weight is None else _array(weight)
         self.ignore_index, self.reduction = ignore_index, reduction
 
