@@ -156,8 +156,8 @@ def _compare(report, function, arrays, i, name, v, u, gradient, step) -> None:
         return np.vdot(u, function(*moved).numpy())
 
     scale = 1e-3 * np.linalg.norm(u) * np.linalg.norm(v)
-    here, ahead, behind = value(0), value(step), value(-step)
-    if _is_kink(here, ahead, behind, value(step / 2), value(-step / 2), step, scale):
+    ahead, behind = value(step), value(-step)
+    if _is_kink(value, ahead, behind, step, scale):
         report.kinks.append((i, name))
         return
     numeric = (ahead - behind) / (2 * step)
@@ -169,14 +169,22 @@ def _compare(report, function, arrays, i, name, v, u, gradient, step) -> None:
         report.error, report.worst_input, report.worst_position = error, i, name
 
 
-def _is_kink(here, ahead, behind, half_ahead, half_behind, step, scale) -> bool:
-    """Does the slope jump within a step?
+def _is_kink(value: Callable, ahead: float, behind: float, step: float, scale: float) -> bool:
+    """Does the slope of ``value`` jump within a step of 0, where ``ahead`` and ``behind`` are its
+    values at the two ends?
 
     The slope ahead minus the slope behind is h f'' for a smooth f, so halving the step halves it.
-    At a kink it stays as it is; with a kink between the two steps it vanishes.
+    At a kink it stays as it is; with a kink between the two steps it vanishes; with one a third
+    of a step away it is halved by chance, but not a second time.
     """
+    here = value(0)
+    eps = np.finfo(float).eps * max(abs(here), abs(ahead), abs(behind))
     jump = ((ahead - here) - (here - behind)) / step
-    half_jump = ((half_ahead - here) - (here - half_behind)) / (step / 2)
-    rounding = 64 * np.finfo(float).eps * max(abs(here), abs(ahead), abs(behind)) / step
-    floor = 1e-4 * max(abs(ahead - behind) / (2 * step), scale) + rounding
-    return bool(abs(jump) > floor and not 0.4 < half_jump / jump < 0.6)
+    if abs(jump) <= 1e-4 * max(abs(ahead - behind) / (2 * step), scale) + 64 * eps / step:
+        return False  # the slopes agree
+    for h in (step / 2, step / 4):
+        smaller = ((value(h) - here) - (here - value(-h))) / h
+        if abs(smaller - jump / 2) > 0.1 * abs(jump) + 8 * eps / h:
+            return True
+        jump = smaller
+    return False
