@@ -88,7 +88,7 @@ def wheel_names(path):
         return set(archive.namelist())
 
 
-CODE = (".py", ".cu", ".cuh", ".h")
+CODE = (".py", ".cu", ".cuh", ".h", ".html", ".css", ".js")
 
 
 def installed_files():

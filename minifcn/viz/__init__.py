@@ -9,6 +9,7 @@ fields.py      what a pixel of a network's output sees, over a picture
 ways.py        what ways to score every pixel cost
 graph.py       a graph of functions as SVG or DOT text
 picture.py     picture files, written whole
+figures/       figures for lectures, drawn from the nets and the operations themselves
 """
 
 import importlib
@@ -31,6 +32,20 @@ _HOMES = {
     "draw_roofline": "roofline",
     "draw_ways": "ways",
     "draw_samples": "samples",
+    "Watch": "figures",
+    "drawing_svg": "figures",
+    "figure_bilinear": "figures",
+    "figure_convolution": "figures",
+    "figure_fcn": "figures",
+    "figure_graph": "figures",
+    "figure_rarefied": "figures",
+    "figure_receptive_field": "figures",
+    "figure_shift_and_stitch": "figures",
+    "figure_skips": "figures",
+    "figure_transposed": "figures",
+    "graph_of": "figures",
+    "graph_of_expression": "figures",
+    "save_drawing": "figures",
 }
 
 __all__ = sorted(_HOMES)
