@@ -68,6 +68,9 @@ show(figure, f"x tanh x with its tangent at x = 1, of slope {slope(f, 1):.3f}.")
 # | $y = a \cdot b$ | $b$ and $a$ |
 # | $y = \tanh x$ | $1 - y^2$ |
 
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## A number that remembers
+
 
 # %% slideshow={"slide_type": "-"}
 class Number:
@@ -82,6 +85,7 @@ class Number:
         return Number(self.value * other.value, (self, other), (other.value, self.value), "×")
 
 
+# %%
 def tanh(x):
     y = math.tanh(x.value)
     return Number(y, (x,), (1 - y * y,), "tanh")

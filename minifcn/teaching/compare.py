@@ -76,9 +76,14 @@ def _array_difference(have, want, tolerance, place, at) -> str | None:
         return None
     first = tuple(int(i) for i in np.argwhere(wrong)[0])
     where = place + ("[" + ", ".join(map(str, first)) + "]" if first else "")
-    text = f"{have[first]:.6g}, expected {want[first]:.6g}" + (f" at {where}" if where else "")
+    text = f"{_number(have[first])}, expected {_number(want[first])}"
+    text += f" at {where}" if where else ""
     count = int(wrong.sum())
     return text + (f"; {count} of {want.size} numbers differ" if want.size > 1 else "")
+
+
+def _number(value) -> str:
+    return str(bool(value)) if value.dtype.kind == "b" else f"{value:.6g}"
 
 
 def _is_numbers(value) -> bool:

@@ -192,7 +192,7 @@ def _call(attempt, args) -> str:
 def _text(value) -> str:
     if isinstance(value, np.ndarray) and _small(value):
         return np.array2string(value, separator=", ")
-    return repr(value) if np.ndim(value) == 0 or isinstance(value, list) else _sizes((value,))
+    return repr(value) if not isinstance(value, np.ndarray) else _sizes((value,))
 
 
 def _small(value) -> bool:
@@ -201,5 +201,6 @@ def _small(value) -> bool:
 
 def _sizes(args) -> str:
     return ", ".join(
-        "x".join(map(str, np.shape(a))) + " array" if np.ndim(a) else repr(a) for a in args
+        "x".join(map(str, a.shape)) + " array" if isinstance(a, np.ndarray) else repr(a)
+        for a in args
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 FAST = os.environ.get("MINIFCN_FAST", "") not in ("", "0")  # small sizes, to see that all runs
 DPI = 80
+PICTURE_BYTES = 32_000  # of a PNG; larger ones, of photographs mostly, make do with fewer colours
 
 
 def quick(full, fast):
@@ -31,8 +32,6 @@ def panels(rows: int = 1, columns: int = 1, size: tuple[float, float] | None = N
         "axes.spines.right": False,
         "figure.dpi": DPI,
         "font.size": 11,
-        "image.cmap": "cividis",
-        "image.interpolation": "nearest",
     }
     size = size or (3.2 * columns, 3.0 * rows)
     with matplotlib.rc_context(style):
@@ -54,7 +53,23 @@ def show(figure, alt: str = "") -> None:
     figure.savefig(stream, format="png", dpi=DPI, bbox_inches="tight", facecolor="white",
         metadata={"Software": None})  # fmt: skip
     pyplot.close(figure)
-    _display({"image/png": stream.getvalue(), "text/plain": alt}, {"image/png": {"alt": alt}})
+    png = _compact(stream.getvalue())
+    _display({"image/png": png, "text/plain": alt}, {"image/png": {"alt": alt}})
+
+
+def _compact(png: bytes) -> bytes:
+    """The same picture in 256 colours; in 128 or 64 where it is larger than PICTURE_BYTES."""
+    from PIL import Image
+
+    whole = Image.open(io.BytesIO(png)).convert("RGB")
+    for colours in (256, 128, 64):
+        if colours < 256 and len(png) <= PICTURE_BYTES:
+            break
+        stream = io.BytesIO()
+        fewer = whole.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        fewer.save(stream, "PNG", optimize=True)
+        png = stream.getvalue()
+    return png
 
 
 def show_svg(text: str, alt: str) -> None:

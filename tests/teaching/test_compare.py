@@ -21,6 +21,7 @@ from minifcn.teaching.compare import first_difference
         ({"a": 1, "b": 3}, {"a": 1, "b": 2}, "3, expected 2 at ['b']"),
         ("32s", "16s", "'32s', expected '16s'"),
         ([[1], [2, 3]], [[1, 2], [3, 4]], "[[1], [2, 3]], expected"),
+        (np.bool_(True), False, "True, expected False"),
         ("text", 1.0, "is no array of numbers"),
     ],
 )
