@@ -1,4 +1,4 @@
-"""Exercises of tutorial 04: output sizes, groups, columns of a strip, the gradient of the input."""
+"""Exercises of tutorial 04: output sizes, groups, columns of a strip, gradient of the input."""
 
 import math
 
@@ -10,9 +10,7 @@ from .exercise import Case, Exercise, Law, adjoint_law
 
 
 def _draw_axis(rng) -> tuple:
-    n, k, s, p, d = (
-        int(rng.integers(*ends)) for ends in ((9, 40), (1, 5), (1, 4), (0, 4), (1, 3))
-    )
+    n, k, s, p, d = (int(i) for i in rng.integers((9, 1, 1, 0, 1), (40, 5, 4, 4, 3)))
     return n, k, s, p, d
 
 

@@ -1,0 +1,188 @@
+"""Exercises of tutorial 08: log-softmax, the masked mean, its gradient, and its learning rate."""
+
+import warnings
+
+import numpy as np
+
+from .. import functions as F
+from ..autograd import Tensor
+from ..backends import use_backend
+from ..functions.loss import PixelLoss
+from ..kernels.reference import cross_entropy_grad, log_softmax
+from .exercise import Case, Exercise, Law, gradient_law, library_backward
+
+VOID = 255
+
+
+def _naive_log_softmax(scores):
+    with np.errstate(all="ignore"):
+        return np.log(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True))
+
+
+def _invariant(attempt, rng):
+    """The same number added to all classes of a pixel changes nothing."""
+    scores = rng.standard_normal((1, 3, 2, 4))
+    moved = scores + 500 * rng.standard_normal((1, 1, 2, 4))
+    wrong = np.abs(attempt(moved) - attempt(scores)).max()
+    if not wrong <= 1e-9:
+        return f"a number added to all classes of a pixel changes the result by {wrong:.3g}"
+    return None
+
+
+check_log_softmax = Exercise(
+    lambda scores: log_softmax(scores, 1),
+    hand=[
+        Case((np.zeros((1, 2, 1, 1)),), np.full((1, 2, 1, 1), -np.log(2))),
+        Case((np.array([1000.0, 0.0]).reshape(1, 2, 1, 1),), [[[[0.0]], [[-1000.0]]]]),
+    ],
+    draw=lambda rng: (5 * rng.standard_normal((2, 3, 2, 4)),),
+    laws=[Law("only differences of scores count", _invariant)],
+    mistakes={
+        "overflow": _naive_log_softmax,
+        "over the columns instead of the classes": lambda scores: log_softmax(scores, -1),
+        "the largest of all pixels instead of its own": lambda scores: (
+            _naive_log_softmax(scores - scores.max())),
+    },
+    shown=log_softmax,
+    hint="axis 1; after subtracting its largest the scores are at most 0 and nothing overflows",
+)  # fmt: skip
+
+
+def _mean_loss(scores, labels) -> float:
+    """The library's loss in float64."""
+    with use_backend("reference"):
+        return float(F.cross_entropy(Tensor(np.array(scores, np.float64)), labels).data)
+
+
+def _chosen(scores, labels):
+    """-log softmax at the label, of void pixels at class 0; and which pixels are valid."""
+    valid = labels != VOID
+    rows = np.where(valid, labels, 0)[:, None]
+    return -np.take_along_axis(log_softmax(scores, 1), rows, axis=1)[:, 0], valid
+
+
+def _void_is_background(scores, labels):
+    return _chosen(scores, labels)[0].mean()
+
+
+def _over_all_pixels(scores, labels):
+    losses, valid = _chosen(scores, labels)
+    return (losses * valid).mean()
+
+
+def _nan_without_valid(scores, labels):
+    losses, valid = _chosen(scores, labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return losses[valid].mean()
+
+
+def _draw_pixels(rng) -> tuple[np.ndarray, np.ndarray]:
+    labels = rng.integers(0, 3, (2, 3, 4))
+    labels[rng.random(labels.shape) < 0.3] = VOID
+    return 2 * rng.standard_normal((2, 3, 3, 4)), labels
+
+
+_UNEQUAL = np.array([[[[np.log(3), 0.0]], [[0.0, 5.0]]]])  # e^score: 3 to 1 in the first column
+
+check_mean_loss = Exercise(
+    _mean_loss,
+    hand=[
+        Case((np.zeros((1, 2, 1, 2)), np.array([[[0, 1]]])), np.log(2)),
+        Case((_UNEQUAL, np.array([[[1, VOID]]])), np.log(4)),
+        Case((np.zeros((1, 2, 1, 2)), np.array([[[VOID, VOID]]])), 0.0),
+    ],
+    draw=_draw_pixels,
+    mistakes={
+        "void taught as class 0": _void_is_background,
+        "divided by all pixels": _over_all_pixels,
+        "nothing over nothing": _nan_without_valid,
+    },
+    shown=PixelLoss,
+    hint="sum over the pixels that are not 255; divide by their number, or by 1 if there are none",
+)
+
+
+def _gradient_over_all(gy, scores, labels):
+    return _gradient(gy, scores, labels) * (labels != VOID).sum() / labels.size
+
+
+def _gradient_without_mask(gy, scores, labels):
+    losses_at = np.where(labels != VOID, labels, 0)
+    return _gradient(gy, scores, losses_at) * labels.size / max(1, (labels != VOID).sum())
+
+
+def _gradient_upside_down(gy, scores, labels):
+    return -_gradient(gy, scores, labels)
+
+
+def _gradient(gy, scores, labels):
+    return library_backward(F.cross_entropy, wanted=(0,))(gy, scores, np.asarray(labels))
+
+
+check_loss_gradient = Exercise(
+    _gradient,
+    hand=[
+        Case((1.0, np.zeros((1, 2, 1, 1)), np.array([[[1]]])), [[[[0.5]], [[-0.5]]]]),
+        Case(
+            (1.0, np.zeros((1, 2, 1, 2)), np.array([[[0, VOID]]])),
+            [[[[-0.5, 0.0]], [[0.5, 0.0]]]],
+        ),
+        Case((2.0, np.zeros((1, 2, 1, 1)), np.array([[[VOID]]])), [[[[0.0]], [[0.0]]]]),
+    ],
+    draw=lambda rng: (float(rng.standard_normal()), *_draw_pixels(rng)),
+    laws=[gradient_law(_mean_loss, _draw_pixels)],
+    mistakes={
+        "void pixels learn class 0": _gradient_without_mask,
+        "divided by all pixels": _gradient_over_all,
+        "labels minus probabilities": _gradient_upside_down,
+    },
+    shown=cross_entropy_grad,
+    hint="softmax, less 1 at the label; 0 where void; times gy, over the number of valid pixels",
+)
+
+
+def _rates(lr: float, pixels: int, momentum: float) -> tuple[float, float]:
+    """What the library's losses and solver make of it, measured: the rate of a mean loss that
+    gives the same step, and the rate of a step under a gradient that stays."""
+    from .. import nn
+    from ..train import Solver
+
+    with use_backend("reference"):
+        scores = Tensor(np.array([[[[1.0]], [[0.0]]]]) * np.ones((1, 1, 1, pixels)), True)
+        labels, grads = np.zeros((1, 1, pixels), np.int64), {}
+        for reduction in ("sum", "mean"):
+            scores.grad = None
+            F.cross_entropy(scores, labels, reduction=reduction).backward()
+            grads[reduction] = scores.grad[0, 0, 0, 0]
+        model = nn.Module()
+        model.w = nn.Parameter(np.zeros((1, 1)))
+        solver, before = Solver(model, lr, momentum, weight_decay=0.0), 0.0
+        for _ in range(round(40 / (1 - momentum))):
+            before = model.w.data.item()
+            model.w.grad = np.full((1, 1), -1.0)
+            solver.step()
+    mean_rate = lr * float(grads["sum"] / grads["mean"])
+    steady = (model.w.data.item() - before) / lr
+    return mean_rate, mean_rate * steady
+
+
+check_rates = Exercise(
+    _rates,
+    hand=[
+        Case((0.25, 8, 0.5), (2.0, 4.0)),
+        Case((1e-10, 500 * 375, 0.99), (1.875e-5, 1.875e-3)),
+    ],
+    draw=lambda rng: (
+        10.0 ** -rng.integers(2, 9), int(rng.integers(2, 500)), float(rng.choice([0.0, 0.5, 0.9]))
+    ),
+    mistakes={
+        "divided by the pixels": lambda lr, pixels, momentum: (
+            lr / pixels, lr / pixels / (1 - momentum)),
+        "momentum makes steps smaller": lambda lr, pixels, momentum: (
+            lr * pixels, lr * pixels * (1 - momentum)),
+    },
+    shown=PixelLoss,
+    hint="lr times sum = (lr times pixels) times mean; 1 + m + m^2 + ... = 1/(1 - m)",
+    tolerance=1e-6,
+)  # fmt: skip
