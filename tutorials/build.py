@@ -124,6 +124,7 @@ def contents() -> str:
     for path in sources():
         notebook = nbformat.read(path.with_suffix(".ipynb"), 4)
         suffix, alt, _ = cover(notebook)
+        alt = re.split(r"[.:] ", alt)[0]  # its first sentence
         number, name = path.name[:2], path.with_suffix(".ipynb").name
         picture = f'<img src="pictures/{number}{suffix}" width="200" alt="{escape(alt)}">'
         seconds = notebook.metadata.minifcn.seconds
