@@ -190,3 +190,39 @@ def test_the_table_of_contents_is_current():
     assert len(pictures) == len(TUTORIALS)
     for picture in pictures:
         assert (FOLDER / picture).stat().st_size <= OUTPUT_BYTES
+
+
+def headings(number: str) -> list[str]:
+    """What stands over each slide of a tutorial; for slides without, that it is a picture."""
+    (path,) = FOLDER.glob(f"{number}_*.ipynb")
+    made = []
+    for cell in nbformat.read(path, 4).cells:
+        kind = cell.metadata.get("slideshow", {}).get("slide_type")
+        made += ["(the picture)"] * (kind == "slide")
+        found = re.search(r"^##? (.+)", cell.source, re.MULTILINE)
+        if kind and cell.cell_type == "markdown" and found and made[-1] == "(the picture)":
+            made[-1] = found[1]
+    return made
+
+
+def test_the_courses_name_slides_that_are_there():
+    text = (FOLDER / "LECTURES.md").read_text("utf-8")
+    rows = re.findall(r"^\| \[(\d\d)\]\(\S+\) \| (\d+ .+) \|$", text, re.MULTILINE)
+    assert len(rows) >= 10
+    for number, slides in rows:
+        known = headings(number)
+        for slide in slides.split(" · "):
+            position, heading = slide.split(" ", 1)
+            assert known[int(position) - 1] == heading, f"{number}: {slide}"
+
+
+def test_the_first_tutorial_leads_to_all_others():
+    text = TUTORIALS[0].read_text("utf-8")
+    for path in TUTORIALS[1:]:
+        assert f"({path.stem}.ipynb)" in text
+
+
+def test_the_pages_link_to_files_that_exist():
+    for page in ("README.md", "LECTURES.md"):
+        for link in re.findall(r"\]\(([^)#:]+)\)", (FOLDER / page).read_text("utf-8")):
+            assert (FOLDER / link).exists(), f"{page}: {link}"
