@@ -5,6 +5,7 @@ with every way to a network closed.
 """
 
 import ast
+import importlib
 import json
 import os
 import re
@@ -226,3 +227,16 @@ def test_the_pages_link_to_files_that_exist():
     for page in ("README.md", "LECTURES.md"):
         for link in re.findall(r"\]\(([^)#:]+)\)", (FOLDER / page).read_text("utf-8")):
             assert (FOLDER / link).exists(), f"{page}: {link}"
+
+
+def test_every_solution_passes_its_own_check(tutorial):
+    source = "\n".join(cell.source for cell in BUILD["read"](tutorial).cells
+                       if cell.cell_type == "code")  # fmt: skip
+    found = re.findall(r"^(check_\w+)\(", source, re.MULTILINE)
+    topics = re.findall(r"^from (minifcn\.teaching\.\w+) import", source, re.MULTILINE)
+    checks = {name: thing for topic in topics
+              for name, thing in vars(importlib.import_module(topic)).items()}  # fmt: skip
+    assert 2 <= len(found) <= 4
+    for name in found:
+        verdict = checks[name](checks[name].answer)
+        assert verdict, f"{name}: {verdict}"

@@ -25,6 +25,7 @@ import operator
 import weakref
 
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from minifcn.teaching import panels, progress, quick, seconds, show, show_svg
 from minifcn.teaching.tensors import check_add_up, check_linear, check_mean
@@ -36,8 +37,9 @@ from minifcn.viz import graph_svg
 # A matrix product with the numbers of tutorial 01, and the same with arrays:
 #
 # <!-- notes -->
-# Python spends most of that time on making objects and calling methods. So a graph must not have
-# one node a number, but one node an operation on whole arrays. That is the step of this tutorial.
+# Each of the 60 x 16 results takes 24 products and 23 sums, and Python spends its time on making
+# an object for each. So a graph must have one node not for a number, but for an operation on whole
+# arrays. That is the step of this tutorial.
 
 
 # %%
@@ -58,19 +60,18 @@ def product_of_numbers(a, b):
     return [[functools.reduce(operator.add, t) for t in row] for row in terms]
 
 
-# %% slideshow={"slide_type": "-"}
+# %%
 rng = np.random.default_rng(0)
 a, b = rng.standard_normal((60, 24)), rng.standard_normal((24, 16))
 numbers = [[list(map(Number, row)) for row in m] for m in (a, b)]
+assert np.allclose([[n.value for n in row] for row in product_of_numbers(*numbers)], a @ b)
+
+# %% slideshow={"slide_type": "-"}
 slow = seconds(product_of_numbers, *numbers)
 fast = seconds(np.matmul, a, b)
 print(f"{60 * 16 * (24 + 23):,} nodes {1e3 * slow:9.3f} ms")
 print(f"     1 node  {1e3 * fast:9.3f} ms")
 print(f"{slow / fast:,.0f} times faster")
-
-# %%
-found = product_of_numbers(*numbers)
-assert np.allclose([[n.value for n in row] for row in found], a @ b)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A tensor: an array, its gradient, and the function that made it
@@ -130,7 +131,8 @@ class Function:
 
 # %% [markdown]
 # Three methods are left: whose gradients are wanted, what is kept for `backward`, and how a
-# function lets go of it. A class of the same name, that inherits from the first, adds them.
+# function lets go of it. (A class that inherits from one of the same name is a way to go on with
+# it in a second cell.)
 
 
 # %%
@@ -315,7 +317,8 @@ def hand_over(edge, gx, gradients, owned, uses, ready):
 # %% [markdown]
 # One function is left, `accumulate`, which adds. Before it is written, its test: every number of
 # every input is moved a little, as in tutorial 01. The result is an array now; what is compared is
-# the slope of $\sum gy \cdot y$, with random numbers `gy`.
+# the slope of $\sum gy \cdot y$, with random numbers `gy`, which is what a backward pass that
+# begins with `gy` computes.
 
 
 # %%
@@ -457,11 +460,10 @@ for rule in (add_anew, add_to_ours):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A bias is repeated, so its gradient is a sum
 #
-# $$y_{ij} = x_{ij} + b_j \qquad\Rightarrow\qquad gb_j = \sum_i gy_{ij}$$
-#
 # <!-- notes -->
-# NumPy repeats a smaller array along the axes that it lacks, or where its length is 1: that is
-# broadcasting. Each repeated copy is a path from $b_j$ to the result, and over paths slopes add.
+# A *bias* $b$ is a row that is added to every row of $x$. NumPy repeats a smaller array along the
+# axes that it lacks, or where its length is 1: that is broadcasting. Each repeated copy is a path
+# from $b_j$ to the result, and over paths slopes add.
 
 
 # %%
@@ -484,6 +486,9 @@ numbers_in(axes[1, 1], gy, "gy")
 show(
     figure, f"A bias {bias[0]} repeated in three rows; the columns of gy sum to {gy.sum(axis=0)}."
 )
+
+# %% [markdown] slideshow={"slide_type": "-"}
+# $$y_{ij} = x_{ij} + b_j \qquad\Rightarrow\qquad gb_j = gy_{1j} + gy_{2j} + gy_{3j}$$
 
 # %% [markdown]
 # Our sum does not know that yet:
@@ -568,8 +573,6 @@ def blocks(axes, title, shapes, names):
 
 
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
-from matplotlib.patches import Rectangle
-
 x, w = np.ones((6, 2)), np.ones((2, 3))
 gy = x @ w
 figure, axes = panels(1, 3, size=(10, 2.3))
@@ -601,8 +604,8 @@ test("x @ w", lambda x, w: x @ w, (6, 2), (2, 3))
 #
 # ## Three more, and a network can be written
 #
-# The rectifier saves its output: where that is above 0, so was the input. A sum repeats its
-# gradient, as repeating sums it.
+# The *rectifier*, ReLU for short, is $\max(x, 0)$. It saves its output: where that is above 0, so
+# was the input. Backwards a sum becomes a repetition, as repetition became a sum.
 
 
 # %%
@@ -686,8 +689,8 @@ with no_grad():
 # %% [markdown]
 # ## As deep as you like, and once only
 #
-# All loops of this engine are loops, not recursions. A graph of ten thousand operations is no
-# trouble; a recursive search for an order is:
+# Nothing in this engine is recursive, so a graph of ten thousand operations is no trouble. For a
+# recursive search for an order it is:
 
 
 # %%
@@ -726,7 +729,8 @@ except RuntimeError as error:
 # ## A network learns a shape
 #
 # Points in a rectangle, and a curve. The label of a point is 1 inside and -1 outside. A *two-layer
-# perceptron* shall tell them apart: a product and a bias, a rectifier, a product and a bias.
+# perceptron* shall tell them apart: a product and a bias, a rectifier, a product and a bias. It
+# has `hidden` numbers between the two layers.
 
 
 # %%
@@ -783,8 +787,8 @@ draw(graph, names, "The graph of the network and its loss: only the weights are 
 # %% [markdown]
 # The points and the labels are not in the graph: nobody wants their gradient. (The last `Add`
 # takes away the labels, the last `Mul` divides by the number of points.) No `Add` saved anything,
-# so the sums before the rectifier are gone already. Now three thousand steps, looking at the
-# scores of a grid of 60 by 72 places now and then.
+# so the sums before the rectifier are gone already. Now it learns; at the beginning, soon after,
+# and at the end the scores of a grid of places are kept for a picture.
 
 # %%
 height, width = 60, 72
@@ -792,6 +796,8 @@ rows, columns = np.meshgrid(
     np.linspace(-1, 1, height), np.linspace(-1.2, 1.2, width), indexing="ij"
 )
 grid = np.stack([columns.ravel(), rows.ravel()], axis=1)
+
+# %%
 steps = quick(3000, 300)
 losses, seen = [], {}
 for step in progress(range(steps + 1)):
@@ -823,15 +829,15 @@ show(figure, f"Scores of the network over the plane, and the true curve, dashed:
 #
 # <!-- notes -->
 # Yellow is inside, blue outside, dashed the truth. The network makes the curve of straight pieces,
-# one bend for each rectifier. Its input is the two coordinates of one place; tutorial 05 lets
-# networks look at pictures.
+# which meet where a rectifier opens. Its input is the two coordinates of one place; tutorial 05
+# lets networks look at pictures.
 
 # %% [markdown]
 # ## The same with the library's engine
 #
-# `score` and `learn` do not know whose tensors they work on. With the library's, the same 3000
-# steps must give the same numbers, not nearly, but to the last digit. (Its reference backend
-# computes in plain NumPy, in the same order as we did.)
+# `score` and `learn` do not know whose tensors they work on. With the library's, the same steps
+# must give the same numbers, to the last digit. (Its reference backend computes in plain NumPy, in
+# the same order as we did.)
 
 # %%
 import minifcn as mf
@@ -864,7 +870,7 @@ check_linear.solution()
 
 # %% [markdown]
 # **2.** `y = x.mean(axis=axis)`: what does every element of `x` get? The averaged axis is missing
-# in `gy`.
+# in `gy`. (The solution is the library's `Sum`; its mean is that times one over the count.)
 
 
 # %% tags=["exercise"]
@@ -880,7 +886,7 @@ check_mean.solution()
 
 # %% [markdown]
 # **3.** The gradients of one tensor arrive, a list of arrays. Return their sum as the engine does:
-# the only one as it is, otherwise with exactly one new array. The arrays that arrived belong to
+# a single one as it is; several added up, with one new array in all. Those that arrived belong to
 # others.
 
 

@@ -24,9 +24,6 @@ import tempfile
 import tracemalloc
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import ListedColormap
-from matplotlib.patches import Rectangle
 from minifcn.kernels import reference
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -38,9 +35,6 @@ from minifcn.teaching.convolution import (
     check_im2col_rows,
     check_output_size,
 )
-from minifcn.viz.colormap import COLOURS
-
-BLUE, ORANGE, GREEN = COLOURS[:3]
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A window moves over an image
@@ -50,8 +44,9 @@ BLUE, ORANGE, GREEN = COLOURS[:3]
 # <!-- notes -->
 # The weights are called a filter or a kernel. This one has positive weights on the left and
 # negative ones on the right: it answers where the image is brighter on the left, and gives zero
-# where nothing changes. Every output is made by the same weights. That is the whole difference to
-# a fully connected layer: few weights, and an object is found wherever it is.
+# where nothing changes. Every output sees a small window, and all are made by the same weights.
+# That is the whole difference to a fully connected layer (the product of tutorial 02): few
+# weights, and an object is found wherever it is.
 
 # %%
 image = np.random.default_rng(4).integers(0, 10, (4, 6))
@@ -63,6 +58,15 @@ int((under * edge).sum())
 
 # %% [markdown]
 # The pictures of this tutorial are numbers in cells, some of them in a coloured frame.
+
+# %%
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Rectangle
+
+from minifcn.viz.colormap import COLOURS
+
+BLUE, ORANGE, GREEN = COLOURS[:3]
 
 
 # %%
@@ -110,8 +114,7 @@ def slide(x, w):
 assert slide(image, edge)[row, column] == output[row, column]
 
 # %% [markdown]
-# A photograph stands for everything that has edges. This one is drawn by the library, so that you
-# need not download any.
+# An image to try them on. The library draws it, so that you need not download any.
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
@@ -186,7 +189,7 @@ show(figure, "A coloured scene, and a filter's answer that is high where the sce
 # Mathematics turns the filter by 180 degrees first, $\sum_i w_i\, x_{r-i}$, and calls *that* a
 # convolution; without the turn it is a cross-correlation. Every framework of neural networks
 # computes the second and says the first. Where weights are learned it makes no difference: what
-# is learned is the turned filter. Do not turn filters twice, and not by accident.
+# is learned is the turned filter.
 
 # %%
 impulse, taps = np.array([0, 0, 1, 0, 0]), np.array([1, 2, 3])
@@ -196,8 +199,6 @@ assert np.convolve(impulse, taps, "valid").tolist() == [1, 2, 3]
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Stride, padding, dilation
-#
-# $$\text{outputs} = \left\lfloor \frac{n + 2p - (d(k-1)+1)}{s} \right\rfloor + 1$$
 #
 # <!-- notes -->
 # Stride: by how many pixels the window moves. Padding: rows and columns of zeros around the
@@ -221,13 +222,15 @@ for place, (name, (s, p, d)) in zip(axes, how.items()):
 show(figure, "Which pixels of a 6 x 8 image the first and the last output of a 3 x 3 window read, "
      "with stride 2, with padding 1, and with dilation 2.")  # fmt: skip
 
+# %% [markdown] slideshow={"slide_type": "-"}
+# $$\text{outputs} = \left\lfloor \frac{n + 2p - (d(k-1)+1)}{s} \right\rfloor + 1$$
+
 # %% [markdown]
 # ## How large is the output?
 #
-# The window covers $d(k-1)+1$ pixels: its taps, and what lies between them. Of the image's $n$
-# pixels with $p$ zeros on either side so many are left, and the window takes a step of $s$ pixels
-# as often as that fits. There was one output before the first step: hence $+ 1$. What does not fit
-# is dropped.
+# The window covers $d(k-1)+1$ of the $n + 2p$ pixels: its $k$ taps, and what lies between them. It
+# then takes a step of $s$ pixels as often as the rest allows. There was one output before the
+# first step: hence $+ 1$. A last step that does not fit is dropped.
 
 
 # %%
@@ -333,15 +336,16 @@ def clock(name, conv, arrays, repeat=5):
     took = min(seconds(conv, *arrays, repeat=1) for _ in range(repeat))
     each = took / multiply_adds(*arrays)
     times[name] = each * CONV1_2
-    print(f"{name}: {1e9 * each:.3g} ns a multiply-add, conv1_2 in {times[name]:,.3g} s")
+    print(f"{name}: {1e9 * each:.3g} ns a multiply-add, conv1_2 in {times[name]:,.2f} s")
 
 
 clock("seven loops", conv_loops, SMALL)
 
 # %% [markdown]
-# That is for one layer of one image, and training needs a hundred thousand images. Python spends
-# its time on finding out, for every single number, what `*` and `+` mean. NumPy finds it out once
-# for a whole array. So the work has to be put as few, large array operations.
+# That is for one layer of one image; FCN-32s was trained in a hundred thousand steps of one image
+# each. Python spends its time on finding out, for every single number, what `*` and `+` mean.
+# NumPy finds it out once for a whole array. So the work has to be put as few, large array
+# operations.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Windows are columns of a matrix
@@ -378,8 +382,8 @@ show(figure, f"12 windows of 6 pixels as columns; the framed one, number {number
 #
 # <!-- notes -->
 # im2col, "image to columns", fills the matrix tap by tap. The order of its rows is the order of
-# channel, tap row, tap column, which is that of w.reshape(K, -1). Mix these up and shapes still
-# fit: it is the commonest mistake of all.
+# channel, tap row, tap column, which is that of w.reshape(K, -1). Mix these up, and the shapes
+# still fit while the numbers are wrong.
 
 
 # %% slideshow={"slide_type": "-"}
@@ -411,7 +415,7 @@ clock("columns, one product", conv_columns, LARGE)
 # years. How much was gained?
 
 # %%
-f"{times['seven loops'] / times['columns, one product']:,.0f} times faster"
+print(f"{times['seven loops'] / times['columns, one product']:,.0f} times faster")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the columns cost
@@ -419,10 +423,9 @@ f"{times['seven loops'] / times['columns, one product']:,.0f} times faster"
 # Every pixel is in up to $K_H K_W$ windows, so it is copied that often.
 #
 # <!-- notes -->
-# The input of each convolution of FCN for one image of 500 x 500 pixels, and the same as columns,
-# in megabytes, on a logarithmic scale. Kept for the backward pass, as the first versions of
-# well-known frameworks kept them, the columns of one image would take gigabytes. fc6, with windows
-# of 7 x 7, has the highest factor, and a small map.
+# The input of each convolution of FCN up to fc6, for one image of 500 x 500 pixels, and the same
+# as columns, in megabytes, on a logarithmic scale. Kept for the backward pass, the columns of one
+# image would take gigabytes. fc6, with windows of 7 x 7, has the highest factor, and a small map.
 
 # %%
 LAYERS, size, C = {}, 500 + 2 * 100, 3
@@ -531,8 +534,9 @@ assert peak_megabytes(conv_strips, LARGE) < peak_megabytes(conv_columns, LARGE)
 # <!-- notes -->
 # u is the gradient that arrives at the output. T is linear in each of the three. The derivative of
 # a linear form by one argument is the form without that argument; nothing else has to be known.
-# Each of the three operations has the other two as its gradients: that is what the notes of FCN
-# mean by "deconvolution reverses the forward and backward passes of convolution".
+# Each of the three operations has the other two as its gradients. So the transposed convolution
+# reverses the forward and backward passes of convolution; FCN's paper (section 3.3) upsamples with
+# it, and calls it deconvolution.
 
 
 # %%
@@ -587,8 +591,8 @@ for stride, padding, dilation in SETTINGS:
 
 # %% [markdown]
 # The three numbers agree to the last digits that are shown, for every stride, padding and
-# dilation. The bias is added to every output, so its gradient is the sum of all that arrives. The
-# library's functions, in a graph, give the same three:
+# dilation. The bias of a filter is added to every output of its map, so its gradient is the sum of
+# all that arrives there. The library's functions, in a graph, give the same three:
 
 # %%
 tensors = [mf.Tensor(a, requires_grad=True) for a in (x, w, b)]

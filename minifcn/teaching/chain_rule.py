@@ -11,7 +11,9 @@ check_product = Exercise(
     library_backward(F.mul, wanted=(0, 1)),
     hand=[Case((1.0, 2.0, 3.0), (3.0, 2.0)), Case((10.0, 2.0, 3.0), (30.0, 20.0))],
     draw=lambda rng: (rng.standard_normal(4), rng.standard_normal(4), rng.standard_normal(4)),
-    laws=[gradient_law(np.multiply, lambda rng: (rng.standard_normal(3),) * 2, wanted=(0, 1))],
+    laws=[
+        gradient_law(np.multiply, lambda rng: tuple(rng.standard_normal((2, 3))), wanted=(0, 1))
+    ],
     mistakes={
         "the slopes swapped": lambda gy, a, b: (gy * a, gy * b),
         "gy forgotten": lambda gy, a, b: (b, a),

@@ -134,7 +134,8 @@ def gradient_law(forward: Callable, draw: Callable, wanted: Sequence[int] = (0,)
         y = np.asarray(forward(*args))
         gy = rng.standard_normal(y.shape)
         gradients = backward(gy, *frozen(args))
-        gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+        many = isinstance(gradients, tuple) or (isinstance(gradients, list) and len(wanted) > 1)
+        gradients = gradients if many else (gradients,)
         if len(gradients) != len(wanted):
             return f"{len(gradients)} gradients for {len(wanted)} inputs"
         for i, gradient in zip(wanted, gradients, strict=True):

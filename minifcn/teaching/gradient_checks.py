@@ -86,6 +86,13 @@ def _is_the_gradients(attempt, rng) -> str | None:
     return None
 
 
+def _in_two_evaluations(attempt, rng) -> str | None:
+    f, *args = _two_inputs(rng)
+    calls = []
+    attempt(Named("a @ b", lambda a, b: calls.append(1) or f(a, b)), *args)
+    return None if len(calls) == 2 else f"f was called {len(calls)} times, expected 2"
+
+
 def _rows(*arrays) -> tuple[np.ndarray, ...]:
     return tuple(np.array(a, float) for a in arrays)
 
@@ -100,10 +107,16 @@ check_two_inputs = Exercise(
         ),
     ],
     draw=_two_inputs,
-    laws=[Law("it is what the gradients say", _is_the_gradients)],
+    laws=[
+        Law("it is what the gradients say", _is_the_gradients),
+        Law("two evaluations do", _in_two_evaluations),
+    ],
     mistakes={
         "only one input moves": lambda f, a, b, va, vb, u, h: _slope_of_two(
             f, a, b, va, 0 * vb, u, h
+        ),
+        "each input on its own, then the sum": lambda f, a, b, va, vb, u, h: (
+            _slope_of_two(f, a, b, va, 0 * vb, u, h) + _slope_of_two(f, a, b, 0 * va, vb, u, h)
         ),
         "u forgotten": lambda f, a, b, va, vb, u, h: _slope_of_two(
             f, a, b, va, vb, np.ones_like(u), h

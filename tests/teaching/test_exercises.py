@@ -69,3 +69,10 @@ def test_an_attempt_that_writes_into_its_arguments_is_told():
 def test_an_exception_names_its_line():
     exercise = Exercise(lambda x: x, hand=[], draw=lambda rng: (np.ones(3),))
     assert "IndexError" in exercise(lambda x: x[7]).text
+
+
+def test_two_gradients_may_come_as_a_list():
+    from minifcn.teaching.chain_rule import check_product
+
+    assert check_product(lambda gy, a, b: [gy * b, gy * a])
+    assert "1 results, expected 2" in check_product(lambda gy, a, b: [gy * b]).text
