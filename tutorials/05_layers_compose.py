@@ -15,11 +15,11 @@
 # arithmetic.
 #
 # <!-- notes -->
-# You need: convolution with a stride and a padding (tutorial 04). You get: the rule by which
-# layers compose, receptive fields, the sizes of maps with both kinds of rounding, and coordinate
-# maps, that is, the exact place in the image that each output stands for. At the end you have a
-# tracer of twenty lines that agrees with the library's on every layer of VGG-16. It takes about
-# forty minutes.
+# You need: [04 · convolution](04_convolution.ipynb) with its stride and padding. You get: the rule
+# by which layers compose, receptive fields, the sizes of maps with both kinds of rounding, and
+# coordinate maps, that is, the exact place in the image that each output stands for. At the end
+# you have a tracer of ten lines that agrees with the library's on every layer of VGG-16. It takes
+# about forty minutes.
 
 # %%
 from fractions import Fraction
@@ -28,58 +28,20 @@ import numpy as np
 
 import minifcn as mf
 from minifcn import functions as F
-from minifcn import nn
 from minifcn.data import scene
 from minifcn.teaching import panels, progress, quick, show
-from minifcn.teaching.layers_compose import check_compose, check_pool_size, check_window
+from minifcn.teaching.layers_compose import check_image_size, check_pool_size, check_window
 from minifcn.viz.colormap import COLOURS
 from minifcn.viz.heat import heatmap
 
-mf.manual_seed(0)
 rng = np.random.default_rng(0)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
-# ## Every layer is a function that slides
-#
-# $$y_i = f_{ks}\left(x_{si},\ x_{si+1},\ \ldots,\ x_{si+k-1}\right)$$
-#
-# $k$ numbers in, one out; then move on by $s$. What $f$ does is its own affair: a sum of products
-# (convolution), a maximum (pooling), or with $k = s = 1$ a rectifier.
-#
-# <!-- notes -->
-# This is the notation of section 3 of the paper, in one dimension. The point of it is what it
-# leaves out. Everything in this tutorial follows from k and s alone, whatever f computes.
-
-
-# %% slideshow={"slide_type": "-"}
-def layer(f, k, s):
-    def run(x):
-        outputs = (len(x) - k) // s + 1
-        return np.array([f(x[s * i : s * i + k]) for i in range(outputs)])
-
-    return run
-
-
-convolution = layer(lambda x: x @ [1.0, -2.0, 1.0], k=3, s=2)
-pooling = layer(np.max, k=2, s=2)
-
-# %%
-x = rng.integers(0, 10, 13).astype(float)
-print(x)
-print(convolution(x))
-print(pooling(convolution(x)))
-
 # %% [markdown]
-# In an image a window moves along both axes, and nothing else changes. The paper writes
+# ## A picture first
 #
-# $$y_{ij} = f_{ks}\left(\{x_{si + \delta i,\ sj + \delta j}\}\right), \qquad
-#   0 \le \delta i,\ \delta j < k$$
-#
-# so one axis is enough to understand both.
-#
-# What happens when one such layer follows another? First a picture of it. It needs two facts:
-# where the numbers of every layer stand, in the middle of what they read, and which of them output
-# `o` at the top depends on.
+# A layer makes a row of numbers out of another one. Each number is made of `k` neighbours; the
+# next number of `k` that begin `s` further on. The picture needs two facts: where the numbers
+# stand, in the middle of what they read, and which of them output `o` at the top depends on.
 
 
 # %%
@@ -132,7 +94,47 @@ axes.set_title(f"output 1 at the top sees inputs {min(seen)} to {max(seen)}: {le
 show(figure, f"Two layers over 13 inputs; output 1 at the top sees inputs {sorted(seen)}.")
 
 # %% [markdown] slideshow={"slide_type": "-"}
+# A number at k=3, s=2 is made of 3 numbers below it; the next one of 3 that begin 2 further on.
 # Next door at the top is how many inputs further on at the bottom?
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Every layer is a function that slides
+#
+# $$y_i = f_{ks}\left(x_{si},\ x_{si+1},\ \ldots,\ x_{si+k-1}\right)$$
+#
+# $k$ numbers in, one out; then move on by $s$. What $f$ does is its own affair: a sum of products
+# (convolution), a maximum (pooling), or with $k = s = 1$ a rectifier.
+#
+# <!-- notes -->
+# This is the notation of section 3 of the paper, in one dimension. The point of it is what it
+# leaves out. Everything in this tutorial follows from k and s alone, whatever f computes.
+
+
+# %% slideshow={"slide_type": "-"}
+def layer(f, k, s):
+    def run(x):
+        outputs = (len(x) - k) // s + 1
+        return np.array([f(x[s * i : s * i + k]) for i in range(outputs)])
+
+    return run
+
+
+convolution = layer(lambda x: x @ [1.0, -2.0, 1.0], k=3, s=2)
+pooling = layer(np.max, k=2, s=2)
+
+# %%
+x = rng.integers(0, 10, 13).astype(float)
+print(x)
+print(convolution(x))
+print(pooling(convolution(x)))
+
+# %% [markdown]
+# In an image a window moves along both axes, and nothing else changes. The paper writes
+#
+# $$y_{ij} = f_{ks}\left(\{x_{si + \delta i,\ sj + \delta j}\}\right), \qquad
+#   0 \le \delta i,\ \delta j < k$$
+#
+# so one axis is enough to understand both.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Two layers are one layer
@@ -143,7 +145,7 @@ show(figure, f"Two layers over 13 inputs; output 1 at the top sees inputs {sorte
 # - A step of $s$ at the top is $s$ steps of $s'$ at the bottom.
 #
 # <!-- notes -->
-# The layer with the dash comes first, next to the image. The first of the k windows begins at 0,
+# The layer with the primes comes first, next to the image. The first of the k windows begins at 0,
 # the last one (k - 1)s' later and is k' long: that is the size. The right side is again of the
 # form with which we began, one function that slides, so that the rule can be applied again.
 
@@ -185,26 +187,34 @@ print("200 random pairs of layers: each is one layer, of the size and the stride
 # has a weight for every pixel of its map, which fixes the size. Tutorial 07 removes that.
 
 # %% slideshow={"slide_type": "-"}
-net = nn.Sequential(
-    nn.Conv2d(1, 2, (3, 5)),
-    nn.Tanh(),
-    nn.MaxPool2d(2, 2),
-    nn.Conv2d(2, 4, 3),
-)
-net.to(np.float64)
+w1, w2 = 0.3 * rng.standard_normal((2, 1, 3, 5)), 0.3 * rng.standard_normal((4, 2, 3, 3))
+
+
+def net(image):
+    y = F.tanh(F.conv2d(image, w1))
+    return F.conv2d(F.max_pool2d(y, 2), w2)
+
 
 for size in ((8, 10), (20, 26), (33, 100)):
     image = rng.standard_normal((1, 1, *size))
-    print(size, "->", net(mf.Tensor(image)).shape[2:])
+    print(size, "->", net(image).shape[2:])
+
+# %% [markdown]
+# `F.max_pool2d` is our `pooling`, along one axis and then along the other.
+
+# %%
+maps = rng.standard_normal((1, 2, 6, 10))
+along_both = np.apply_along_axis(pooling, 3, np.apply_along_axis(pooling, 2, maps))
+assert np.array_equal(F.max_pool2d(maps, 2).data, along_both)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Move the image by a stride, and the output moves by one
 
 # %% slideshow={"slide_type": "-"}
 image = rng.standard_normal((1, 1, 21, 27))
-y = net(mf.Tensor(image)).data
+y = net(image).data
 for shift in (1, 2, 3, 4):
-    moved = net(mf.Tensor(image[:, :, :, shift:])).data
+    moved = net(image[:, :, :, shift:]).data
     steps = shift // 2
     same = y[..., steps : steps + moved.shape[3]]
     equal = np.allclose(moved[..., : same.shape[3]], same)
@@ -221,10 +231,9 @@ for shift in (1, 2, 3, 4):
 # were there before the shift.
 
 # %%
-padded = nn.Conv2d(1, 1, 3, padding=1, bias=False)
-padded.to(np.float64)
-y = padded(mf.Tensor(image)).data
-moved = padded(mf.Tensor(image[:, :, :, 1:])).data
+w = rng.standard_normal((1, 1, 3, 3))
+y = F.conv2d(image, w, padding=1).data
+moved = F.conv2d(image[:, :, :, 1:], w, padding=1).data
 wrong = np.abs(moved - y[..., 1:]).max(axis=(0, 1, 2)) > 1e-12
 print("columns with other numbers after a shift:", np.flatnonzero(wrong), "of", len(wrong))
 assert list(np.flatnonzero(wrong)) == [0]
@@ -245,10 +254,10 @@ def poke(net, image, output):
     """Which pixels change the net's output (row, column)?"""
     H, W = image.shape[2:]
     found = np.zeros((H, W), bool)
-    before = net(mf.Tensor(image)).data[..., *output]
+    before = net(image).data[..., *output]
     for change in (-100.0, 100.0):
         pokes = change * np.eye(H * W).reshape(-1, 1, H, W)
-        after = net(mf.Tensor(image + pokes)).data[..., *output]
+        after = net(image + pokes).data[..., *output]
         found |= (after != before).any(axis=1).reshape(H, W)
     return found
 
@@ -324,9 +333,10 @@ for row in fields(lenet):
     print("{:6} k={} s={}: sees {:2}, moves by {}".format(*row))
 
 # %% [markdown]
-# LeNet's `ip1` is fully connected to a map of 4 x 4, so it is a window of 4. It sees 28 pixels,
-# the whole digit. Now VGG-16: thirteen convolutions of 3 x 3 in five blocks, a pool behind each,
-# then `fc6`, which is fully connected to a map of 7 x 7, and so a window of 7.
+# LeNet is the net of tutorial 06, which reads digits of 28 x 28 pixels. Its `ip1` (an "inner
+# product", in Caffe's words) is fully connected to a map of 4 x 4, so it is a window of 4. It sees
+# the whole digit. Now VGG-16, on which FCN is built: thirteen convolutions of 3 x 3 in five
+# blocks, a pool behind each, then `fc6`, fully connected to a map of 7 x 7, and so a window of 7.
 
 # %%
 vgg = []
@@ -358,73 +368,6 @@ show(figure, f"Bars of the receptive fields of VGG-16's layers, in pixels: {told
 
 # %% [markdown] slideshow={"slide_type": "-"}
 # The same 3 × 3 adds 2 pixels in block 1 and 32 in block 5: **strides make fields large**.
-
-# %% [markdown] slideshow={"slide_type": "slide"}
-# ## It could see all that. Does it look?
-#
-# The gradient of one output, over a picture: the *effective* receptive field.
-#
-# <!-- notes -->
-# There are many paths from a pixel in the middle of the field to the output, and one from its
-# corner. In the middle their slopes add up; so what an output looks at is a blur that is much
-# smaller than its field (Luo et al. 2016). This net has random weights; training widens the blur,
-# but does not fill the field. It was made narrow, which changes no geometry.
-
-# %%
-picture = scene(0, "val", 3, (240, 320))[0]
-deep = mf.models.convolutionalize(mf.models.build("vgg16", width=0.125), until="pool5")
-pixels = (picture[None].transpose(0, 3, 1, 2) - 128.0).astype(np.float32)
-
-
-# %%
-def effective(output, draws):
-    heat = np.zeros(picture.shape[:2])
-    for _ in progress(range(draws), "gradients"):
-        x = mf.Tensor(pixels, requires_grad=True)
-        y = deep(x)
-        gy = np.zeros(y.shape, np.float32)
-        gy[..., *output] = rng.standard_normal(y.shape[1])
-        y.backward(gy)
-        heat += np.abs(x.grad[0]).sum(axis=0)
-    return heat
-
-
-output = 3, 4
-heat = effective(output, quick(16, 2))
-
-# %%
-axis = mf.geometry.trace(deep, picture.shape[:2])["pool5"].axes[0]
-rows, columns = (axis.sees(o) for o in output)
-inside = heat[max(0, rows[0]) : rows[1] + 1, max(0, columns[0]) : columns[1] + 1]
-assert np.isclose(inside.sum(), heat.sum())
-
-middle = [int(axis.start + axis.stride * o) for o in output]
-for side in range(2, axis.field + 1, 2):
-    r, c = (slice(max(0, m - side // 2 + 1), m + side // 2 + 1) for m in middle)
-    if heat[r, c].sum() >= 0.9 * heat.sum():
-        break
-print(f"the field is {axis.field} pixels wide; 90% of the gradient lies in the middle {side}")
-assert side < axis.field
-
-
-# %% tags=["hide-input"] slideshow={"slide_type": "-"}
-def averaged(values, by=4):  # a smaller picture
-    H, W = values.shape[:2]
-    return values.reshape(H // by, by, W // by, by, -1).mean(axis=(1, 3))
-
-
-figure, axes = panels(size=(5.6, 3.8))
-warm = averaged(heat)[..., 0] ** 0.5
-shown = heatmap(averaged(picture).astype(np.uint8), warm / warm.max())
-axes.imshow(shown, extent=(-0.5, 319.5, 239.5, -0.5))
-for width, style, name in ((axis.field, "w-", "the field"), (side, "w--", "90% of the gradient")):
-    (top, left), r = middle, (width - 1) / 2
-    xs, ys = [left + 0.5 + r * i for i in (-1, 1, 1, -1, -1)], [-1, -1, 1, 1, -1]
-    axes.plot(xs, [top + 0.5 + r * i for i in ys], style, lw=2, label=f"{name}: {width} pixels")
-axes.set(xlim=(0, 320), ylim=(240, 0), xlabel="column", ylabel="row")
-axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, facecolor="0.7")
-show(figure, f"Heat of the gradient of one output of pool5 over a drawn scene: a blur in the "
-     f"middle of the field of {axis.field} pixels; 90% lie in a square of {side}.")  # fmt: skip
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How large is the map? Two roundings
@@ -459,7 +402,7 @@ odd = rng.standard_normal((1, 1, 6, 7))
 poked = odd.copy()
 poked[..., -1] += 10
 for ceil in (False, True):
-    before, after = (F.max_pool2d(mf.Tensor(i), 2, ceil_mode=ceil).data for i in (odd, poked))
+    before, after = (F.max_pool2d(i, 2, ceil_mode=ceil).data for i in (odd, poked))
     assert before.shape[3] == size(7, 2, 2, ceil=ceil)
     print(f"ceil_mode={ceil}: {before.shape[3]} columns, {(before != after).sum()} values changed")
 
@@ -554,8 +497,8 @@ show(figure, f"The numbers of paths from 61 pixels to one output rise from 1 at 
      f"field to {paths.max():g} in the middle, at {found:g}.")  # fmt: skip
 
 # %% [markdown]
-# The picture also shows why the effective receptive field is a blur: one path from each end of the
-# field, and many from its middle.
+# There is one path from each end of the field, and there are many from its middle. The end of this
+# tutorial comes back to that.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A tracer
@@ -564,43 +507,39 @@ show(figure, f"The numbers of paths from 61 pixels to one output rise from 1 at 
 
 
 # %% slideshow={"slide_type": "-"}
-WINDOW = "kernel_size", "stride", "padding"
-
-
-def tracer(net, n):
+def tracer(layers, n):
     field, stride, start, rows = 1, *image_axis, []
-    for name, layer, _ in nn.table(net):
-        if hasattr(layer, "kernel_size"):
-            k, s, p = (getattr(layer, a)[0] for a in WINDOW)
-            n = size(n, k, s, p, getattr(layer, "ceil_mode", False))
-            field += (k - 1) * stride
-            stride, start = window(stride, start, k, s, p)
+    for name, k, s, p in layers:
+        n = size(n, k, s, p, ceil=name.startswith("pool"))
+        field += (k - 1) * stride
+        stride, start = window(stride, start, k, s, p)
         rows.append((name, n, int(stride), int(field), start))
     return rows
 
 
 # %% [markdown]
-# Its subject is VGG-16 as the authors use it: the fully connected layers written as convolutions
-# of 7 x 7 and 1 x 1 (tutorial 07), and the first layer padded by 100 pixels, so that even a small
-# image leaves something for `fc6` to look at. The net is made narrow, which saves memory and
-# changes no geometry.
+# Its subject is VGG-16 as the authors use it. Convolutions are padded by 1, pools and `fc` layers
+# not at all, and the first layer by 100 pixels, so that even a small image leaves something for
+# `fc6` to look at.
 
 # %%
-fcn = mf.models.convolutionalize(mf.models.build("vgg16", width=0.02))
-fcn["conv1_1"].padding = 100, 100
+pads = {"conv1_1": 100, "fc6": 0, "fc7": 0}
+layers = [(name, k, s, 0 if s == 2 else pads.get(name, 1)) for name, k, s in vgg]
 
-rows = tracer(fcn, 500)
+rows = tracer(layers, 500)
 for name, n, stride, field, start in rows:
     if name.startswith(("pool", "fc")):
         print(f"{name:5}  {n:3} rows  stride {stride:2}  field {field:3}  start {start!s:>7}")
 
+# %% [markdown]
+# The library's FCN-32s begins with these layers. It is made narrow here, with few channels: that
+# saves memory and changes no geometry.
+
 # %%
-library = mf.geometry.trace(fcn, (500, 375)).rows
-for mine, row in zip(rows, library):
-    axis = row.axes[0]
-    theirs = row.shape[2], axis.stride, axis.field, axis.start
-    assert mine == (row.name, *theirs), row.name
-assert len(rows) == len(library)
+library = mf.geometry.trace(mf.models.build("fcn32s-vgg16", width=0.02), (500, 375))
+for name, *mine in rows:
+    axis = library[name].axes[0]
+    assert mine == [library[name].shape[2], axis.stride, axis.field, axis.start], name
 assert rows[-1][3] == 404
 print(f"{len(rows)} layers, equal to the library's")
 
@@ -610,22 +549,115 @@ print(f"{len(rows)} layers, equal to the library's")
 # pools have even kernels, and every one of them puts its outputs between two of its inputs. Half
 # pixels are why FCN-32s upsamples with a kernel of 64 and not of 63, and why it then cuts off 19
 # pixels: tutorial 09 continues here.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## It can see all that. Does it look?
 #
+# The gradient of one output, over a picture: the *effective* receptive field.
+#
+# <!-- notes -->
+# The picture of the paths has the reason: there are many from a pixel in the middle of the field
+# to the output, and one from its corner. In the middle their slopes add up, so what an output
+# looks at is a blur that does not fill its field. Training widens the blur, but does not fill the
+# field either (Luo et al. 2016). This net has VGG-16's layers up to pool5, few channels and random
+# weights.
+
+# %%
+weights, C = {}, 3
+for name, k, _ in vgg[:-2]:
+    if name.startswith("conv"):
+        K = 4 * 2 ** int(name[4])  # 8 channels in block 1, 128 in block 5
+        weights[name] = rng.standard_normal((K, C, k, k)).astype(np.float32)
+        C = K
+
+
+# %%
+def deep(x):
+    for name, k, _ in vgg[:-2]:
+        if name in weights:
+            x = F.relu(F.conv2d(x, weights[name], padding=1))
+        else:
+            x = F.max_pool2d(x, k, ceil_mode=True)
+    return x
+
+
+# %%
+picture = scene(0, "val", 3, (240, 320))[0]
+pixels = (picture[None].transpose(0, 3, 1, 2) - 128.0).astype(np.float32)
+
+
+# %%
+def effective(output, draws):
+    heat = np.zeros(picture.shape[:2])
+    for _ in progress(range(draws), "gradients"):
+        x = mf.Tensor(pixels, requires_grad=True)
+        y = deep(x)
+        gy = np.zeros(y.shape, np.float32)
+        gy[..., *output] = rng.standard_normal(y.shape[1])
+        y.backward(gy)
+        heat += np.abs(x.grad[0]).sum(axis=0)
+    return heat
+
+
+# %% [markdown]
+# The tracer says where the field of an output lies. Outside of it no pixel may have a slope.
+
+# %%
+output = 3, 4
+heat = effective(output, quick(16, 2))
+
+_, _, stride, field, start = tracer([(*row, int(row[2] == 1)) for row in vgg[:-2]], 240)[-1]
+first = [int(stride * o + start - Fraction(field - 1, 2)) for o in output]
+inside = heat[tuple(slice(max(0, f), f + field) for f in first)]
+assert np.isclose(inside.sum(), heat.sum())
+
+# %%
+middle = [int(stride * o + start) for o in output]
+for side in range(2, field + 1, 2):
+    r, c = (slice(max(0, m - side // 2 + 1), m + side // 2 + 1) for m in middle)
+    if heat[r, c].sum() >= 0.9 * heat.sum():
+        break
+print(f"the field is {field} pixels wide; 90% of the gradient lies in the middle {side}")
+assert side < field
+
+
+# %% tags=["hide-input"] slideshow={"slide_type": "-"}
+def averaged(values, by=4):  # a smaller picture
+    H, W = values.shape[:2]
+    return values.reshape(H // by, by, W // by, by, -1).mean(axis=(1, 3))
+
+
+figure, axes = panels(size=(5.6, 3.8))
+warm = averaged(heat)[..., 0] ** 0.5
+shown = heatmap(averaged(picture).astype(np.uint8), warm / warm.max())
+axes.imshow(shown, extent=(-0.5, 319.5, 239.5, -0.5))
+for width, style, name in ((field, "w-", "the field"), (side, "w--", "90% of the gradient")):
+    (top, left), r = middle, (width - 1) / 2
+    xs, ys = [left + 0.5 + r * i for i in (-1, 1, 1, -1, -1)], [-1, -1, 1, 1, -1]
+    axes.plot(xs, [top + 0.5 + r * i for i in ys], style, lw=2, label=f"{name}: {width} pixels")
+axes.set(xlim=(0, 320), ylim=(240, 0), xlabel="column", ylabel="row")
+axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, facecolor="0.7")
+show(figure, f"Heat of the gradient of one output of pool5 over a drawn scene: a blur in the "
+     f"middle of the field of {field} pixels; 90% lie in a square of {side}.")  # fmt: skip
+
+# %% [markdown]
 # ## Your turn
 #
-# **1.** The rule of composition. A layer is a pair (k, s); `inner` is the one next to the image.
+# **1.** The rule of composition, the other way round. `layers` lists (k, s), the one next to the
+# image first, and nothing is padded. How many pixels must an image have, at least, if `m` outputs
+# are wanted?
 
 
 # %% tags=["exercise"]
-def composed(inner, outer):
-    """The pair (k, s) of the one layer that both are."""
+def image_size(layers, m):
+    """The least number of pixels along one axis."""
     # your lines
 
 
-check_compose(composed)
+check_image_size(image_size)
 
 # %% tags=["solution"]
-check_compose.solution()
+check_image_size.solution()
 
 # %% [markdown]
 # **2.** The size of a pool's output that rounds up, along one axis: `n` pixels, kernel `k`, stride
@@ -646,11 +678,12 @@ check_pool_size.solution()
 
 # %% [markdown]
 # **3.** Coordinate maps. Pixel `o` of a map lies at pixel `stride * o + start` of the image, both
-# fractions. Where do the pixels of the next layer's map lie?
+# fractions. Where do the pixels of the next layer's map lie, if its `k` taps are `d` apart
+# (dilation, tutorial 04)?
 
 
 # %% tags=["exercise"]
-def next_axis(stride, start, k, s, p):
+def next_axis(stride, start, k, s, p, d):
     """Its stride and its start, as exact fractions."""
     # your lines
 

@@ -14,11 +14,14 @@
 # It guesses, a loss says how wrong it was, and every weight moves a little against its slope.
 #
 # <!-- notes -->
-# You need: convolution (04) and how layers compose (05). You get: LeNet, trained on real digits to
+# You need: [04 · convolution](04_convolution.ipynb) and [05 · layers
+# compose](05_layers_compose.ipynb). You get: LeNet, trained on real digits to
 # read ones that it has never seen, and the checks that tell you early when a training is broken.
 # It takes about an hour.
 
 # %%
+from functools import partial
+
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -43,6 +46,7 @@ from minifcn.viz.colormap import COLOURS
 # %%
 digits = load_digits()
 images, labels = digits.images / 16, digits.target
+assert np.array_equal(np.unique(digits.images), range(17))
 images.shape, np.bincount(labels)
 
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
@@ -154,9 +158,10 @@ assert [p.shape for p in ours.parameters()] == [p.shape for p in theirs.paramete
 # ## LeNet: two convolutions, two fully connected layers
 #
 # <!-- notes -->
-# This is LeNet as Caffe's users know it. Each number was explained before: windows and pooling in
-# 04 and 05. What is new is the end: `Flatten` lays a map out as one long vector, and a fully
-# connected layer, `Linear`, looks at all of it at once.
+# This is LeNet as Caffe's users know it; `ip` is their "inner product". Windows and pooling are
+# those of 04 and 05. What is new is the end: `Flatten` lays a map out as one long vector, and a
+# fully connected layer, `Linear`, looks at all of it at once. There is no rectifier behind the
+# convolutions: the maxima are not linear either.
 
 
 # %% slideshow={"slide_type": "-"}
@@ -181,92 +186,12 @@ for row in geometry.trace(lenet(), (28, 28)).rows:
 
 # %% [markdown]
 # Look at where the numbers are and where the work is: `ip1` has most of the weights, the
-# convolutions do most of the multiplying. So it is in AlexNet and VGG-16, too.
+# convolutions do most of the multiplying. The library's LeNet is the same net:
 
 # %%
 published = mf.models.build("lenet")
 own = {name: p.shape for name, p in lenet().named_parameters()}
 assert own == {name: p.shape for name, p in published.named_parameters()}
-
-# %% [markdown] slideshow={"slide_type": "slide"}
-# ## What should the weights be before anything is learned?
-#
-# Try zero.
-
-# %% slideshow={"slide_type": "-"}
-model = lenet()
-for p in model.parameters():
-    p.data[...] = 0
-F.cross_entropy(model(mf.Tensor(x[:50])), y[:50]).backward()
-for name, p in model.named_parameters():
-    print(f"{name:12} largest gradient {np.abs(p.grad).max():.3g}")
-
-# %% [markdown]
-# Only the last bias learns anything. A layer's gradient is what comes from behind times what came
-# from the front, and both are zero. The last bias will learn how frequent each digit is, and that
-# is where such a training stays: always the same answer. An FCN whose layers all start at zero
-# shows it as a label map that is all background.
-#
-# Random numbers, then. How large?
-
-# %% [markdown] slideshow={"slide_type": "slide"}
-# ## Too small dies out, too large explodes
-
-
-# %%
-def activations(scale, depth=8, width=256):
-    """What ReLU layers make of digits; scale(fan_in) is the standard deviation of weights."""
-    rng, maps = np.random.default_rng(0), []
-    a = x[seen[:200]].reshape(200, -1)
-    for _ in range(depth):
-        w = scale(a.shape[1]) * rng.standard_normal((width, a.shape[1]))
-        a = np.maximum(a @ w.T, 0)
-        maps.append(a)
-    return maps
-
-
-scales = {
-    "0.5/sqrt(fan-in)": lambda n: 0.5 / np.sqrt(n),
-    "sqrt(2/fan-in)": lambda n: np.sqrt(2 / n),
-    "3/sqrt(fan-in)": lambda n: 3 / np.sqrt(n),
-}
-
-# %% tags=["hide-input"] slideshow={"slide_type": "-"}
-figure, axes = panels(1, 3, size=(9.2, 3.1), sharey=True)
-for ax, (name, scale) in zip(axes, scales.items()):
-    for layer, colour in zip((1, 3, 5, 8), COLOURS):
-        values = activations(scale)[layer - 1]
-        ax.hist(np.log10(values[values > 0]), np.linspace(-6, 3, 73), histtype="step", lw=1.8,
-            color=colour, label=f"layer {layer}")  # fmt: skip
-    ax.set(title=name, xlabel="activation", xticks=(-6, -3, 0, 3), yticks=[])
-    ax.set_xticklabels([f"$10^{{{n}}}$" for n in (-6, -3, 0, 3)])
-axes[0].set_ylabel("how many")
-axes[0].legend(frameon=False, fontsize=10)
-show(figure, "Histograms of activations of layers 1, 3, 5, 8: with 0.5/sqrt(fan-in) each layer "
-     "is smaller, with sqrt(2/fan-in) they stay, with 3/sqrt(fan-in) each is larger.")  # fmt: skip
-
-# %% [markdown] slideshow={"slide_type": "-"}
-# **He's scale**: standard deviation $\sqrt{2 / \text{fan-in}}$, for layers with ReLU.
-#
-# <!-- notes -->
-# The fan-in is the number of products that one output sums up. A sum of $n$ independent products
-# has $n$ times the variance of one, so weights of variance $1/n$ keep it; ReLU throws away half of
-# it, hence the 2 (He et al. 2015).
-
-# %%
-growth = {}
-for name, scale in scales.items():
-    sizes = [np.sqrt(np.mean(a**2)) for a in activations(scale)]
-    growth[name] = sizes[-1] / sizes[0]
-    print(f"{name:18}" + "".join(f"{size:9.2g}" for size in sizes))
-assert growth["0.5/sqrt(fan-in)"] < 0.01
-assert 0.5 < growth["sqrt(2/fan-in)"] < 2
-assert growth["3/sqrt(fan-in)"] > 100
-
-# %% [markdown]
-# Each row is the size (root mean square) of the activations behind layers 1 to 8. In the first
-# they shrink by a constant factor a layer, and so do gradients on their way back: the first layers
-# never learn. In the last they grow by one. `nn.Conv2d` and `nn.Linear` start with He's.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The loss: how surprised is the net by the truth?
@@ -321,9 +246,96 @@ assert np.isclose(loss(scores, 1), F.cross_entropy(scores[None], np.array([1])).
 loss(scores, 1), loss(scores + 1000, 1)
 
 # %% [markdown]
-# This is called **log-sum-exp**. Its gradient is worth remembering, for it is as plain as can be:
-# $\partial\,\text{loss} / \partial s_k = p_k - [k = \text{label}]$. You will write it below.
+# This is called **log-sum-exp**. Its gradient is worth remembering:
+# $\partial\,\text{loss} / \partial s_k = p_k - [k = \text{label}]$, where the bracket is 1 at the
+# label and 0 elsewhere.
+
+# %%
+s = mf.Tensor(scores[None], requires_grad=True)
+F.cross_entropy(s, np.array([1])).backward()
+assert np.allclose(s.grad[0], p - (np.arange(4) == 1))
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What should the weights be before anything is learned?
 #
+# Try zero.
+
+# %% slideshow={"slide_type": "-"}
+model = lenet()
+for p in model.parameters():
+    p.data[...] = 0
+F.cross_entropy(model(mf.Tensor(x[:50])), y[:50]).backward()
+for name, p in model.named_parameters():
+    print(f"{name:12} largest gradient {np.abs(p.grad).max():.3g}")
+
+# %% [markdown]
+# Only the last bias learns anything. A layer's gradient is what comes from behind times what came
+# from the front, and both are zero. The last bias will learn how frequent each digit is, and that
+# is where such a training stays: always the same answer. An FCN whose layers all start at zero
+# shows it as a label map that is all background.
+#
+# Random numbers, then. How large? What counts is the **fan-in**: the number of products that one
+# output sums up.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Too small dies out, too large explodes
+
+
+# %%
+def activations(scale, depth=8, width=256):
+    """What ReLU layers make of digits; scale(fan_in) is the standard deviation of weights."""
+    rng, maps = np.random.default_rng(0), []
+    a = x[seen[:200]].reshape(200, -1)
+    for _ in range(depth):
+        w = scale(a.shape[1]) * rng.standard_normal((width, a.shape[1]))
+        a = np.maximum(a @ w.T, 0)
+        maps.append(a)
+    return maps
+
+
+scales = {
+    "0.5/sqrt(fan-in)": lambda n: 0.5 / np.sqrt(n),
+    "sqrt(2/fan-in)": lambda n: np.sqrt(2 / n),
+    "3/sqrt(fan-in)": lambda n: 3 / np.sqrt(n),
+}
+
+# %% tags=["hide-input"] slideshow={"slide_type": "-"}
+figure, axes = panels(1, 3, size=(9.2, 3.1), sharey=True)
+for ax, (name, scale) in zip(axes, scales.items()):
+    for layer, colour in zip((1, 3, 5, 8), COLOURS):
+        values = activations(scale)[layer - 1]
+        ax.hist(np.log10(values[values > 0]), np.linspace(-6, 3, 73), histtype="step", lw=1.8,
+            color=colour, label=f"layer {layer}")  # fmt: skip
+    ax.set(title=name, xlabel="activation", xticks=(-6, -3, 0, 3), yticks=[])
+    ax.set_xticklabels([f"$10^{{{n}}}$" for n in (-6, -3, 0, 3)])
+axes[0].set_ylabel("how many")
+axes[0].legend(frameon=False, fontsize=10)
+show(figure, "Histograms of activations of layers 1, 3, 5, 8: with 0.5/sqrt(fan-in) each layer "
+     "is smaller, with sqrt(2/fan-in) they stay, with 3/sqrt(fan-in) each is larger.")  # fmt: skip
+
+# %% [markdown] slideshow={"slide_type": "-"}
+# **He's scale**: standard deviation $\sqrt{2 / \text{fan-in}}$, for layers with ReLU.
+#
+# <!-- notes -->
+# A sum of $n$ independent products has $n$ times the variance of one, so weights of variance
+# $1/n$ keep it; ReLU throws away half of it, hence the 2 (He et al. 2015).
+
+# %%
+growth = {}
+for name, scale in scales.items():
+    sizes = [np.sqrt(np.mean(a**2)) for a in activations(scale)]
+    growth[name] = sizes[-1] / sizes[0]
+    print(f"{name:18}" + "".join(f"{size:9.2g}" for size in sizes))
+assert growth["0.5/sqrt(fan-in)"] < 0.01
+assert 0.5 < growth["sqrt(2/fan-in)"] < 2
+assert growth["3/sqrt(fan-in)"] > 100
+
+# %% [markdown]
+# Each row is the size (root mean square) of the activations behind layers 1 to 8. In the first
+# they shrink by a constant factor a layer, and so do gradients on their way back: the first layers
+# hardly learn. In the last they grow by one. `nn.Conv2d` and `nn.Linear` start with He's.
+
+# %% [markdown]
 # ## First check: the loss before training
 #
 # A net that knows nothing should give each of ten digits a tenth, and $-\log \frac{1}{10} = \log
@@ -363,11 +375,12 @@ assert np.isclose(loss_of(model, seen[:500]).data, np.log(10), rtol=1e-5)
 # %%
 def descend(momentum, lr, steps=40):
     """The way down a long valley, 25 times as steep across as along."""
-    w, v, path = np.array([-9.0, 1.5]), np.zeros(2), []
+    w, v = np.array([-9.0, 1.5]), np.zeros(2)
+    path = [w]
     for _ in range(steps):
-        path.append(w)
         v = momentum * v + lr * np.array([1.0, 25.0]) * w
         w = w - v
+        path.append(w)
     return np.array(path)
 
 
@@ -379,19 +392,28 @@ for ax, momentum in zip(axes, (0.0, 0.8)):
     ax.contour(east, north, east**2 / 2 + 12.5 * north**2, 12, colors="#bbbbbb", linewidths=1)
     ax.plot(*path.T, "o-", ms=4, lw=1.2, color=COLOURS[0])
     ax.plot(0, 0, "x", color=COLOURS[1], ms=11, mew=3)
-    left = np.linalg.norm(path[-1])
-    ax.set_title(f"momentum {momentum}: {left:.2f} from the lowest point after 40 steps")
+    left, steps = np.linalg.norm(path[-1]), len(path) - 1
+    ax.set_title(f"momentum {momentum}: {left:.2f} from the lowest point after {steps} steps")
     ax.set(yticks=[])
 show(figure, "Two ways down a narrow valley: without momentum it creeps along the bottom, with "
      "momentum 0.8 it arrives.")  # fmt: skip
 
 # %% [markdown]
-# The learning rate $\alpha$ cannot be much larger: across the valley the steps would overshoot.
-# Along it they are then small. The velocity $V$ remembers: what points the same way every time
-# adds up, what changes its sign cancels. $\lambda$ is **weight decay**: without a reason to be
-# large, weights shrink. **Stochastic** gradient descent does not look at all images for a step,
-# but at a few drawn at random, a **minibatch**: a noisy estimate of the gradient, but many of them
-# for the price of one exact one. In five lines:
+# The learning rate $\alpha$ cannot be much larger: across the valley the steps would overshoot,
+# each further than the one before.
+
+# %%
+assert np.abs(descend(0.0, lr=0.09)[-1]).max() > 100
+
+# %% [markdown]
+# Along the valley such steps are small. The velocity $V$ remembers: what points the same way every
+# time adds up, what changes its sign cancels. How well it remembers is $\mu$, the **momentum**.
+# $\lambda$ is **weight decay**: without a reason to be large, weights shrink. **Stochastic**
+# gradient descent does not look at all images for a step, but at a few drawn at random, a
+# **minibatch**: a noisy estimate of the gradient, but many of them for the price of one exact one.
+#
+# In five lines. `w.rate` and `w.decay` belong to the parameter: biases learn twice as fast and do
+# not decay, as in the authors' definitions of FCN.
 
 
 # %%
@@ -403,9 +425,8 @@ def sgd_step(model, velocity, lr, momentum=0.9, decay=5e-4):
 
 
 # %% [markdown]
-# `rate` and `decay` belong to the parameter: biases learn twice as fast and do not decay. That is
-# Caffe's rule, with which FCN was trained. The learning rate stands inside the velocity. PyTorch
-# has it outside, which is the same as long as the rate does not change.
+# The learning rate stands inside the velocity, as in Caffe. PyTorch has it outside, which is the
+# same as long as the rate does not change.
 
 
 # %%
@@ -420,7 +441,7 @@ def few_steps(step_with):
     return model.state_dict()
 
 
-mine = few_steps(lambda model: (lambda v: lambda: sgd_step(model, v, 0.01))({}))
+mine = few_steps(lambda model: partial(sgd_step, model, {}, 0.01))
 library = few_steps(lambda model: mf.train.Solver(model, 0.01).step)
 for name in library:
     np.testing.assert_allclose(mine[name], library[name], rtol=1e-4, atol=1e-6)
@@ -476,7 +497,8 @@ def train(model, chosen, epochs, lr=0.01, batch=32):
     for step in progress(range(epochs * steps)):
         if step % steps == 0:  # an epoch: once through all images, in a new order
             shuffled = rng.permutation(chosen)
-        minibatch = shuffled[step % steps * batch :][:batch]
+        first = step % steps * batch
+        minibatch = shuffled[first : first + batch]
         solver.zero_grad()
         error = loss_of(model, minibatch)
         error.backward()
@@ -584,13 +606,15 @@ for column, k in enumerate(strength):
     axes[1, column].imshow(answers[k], cmap="gray")
 for ax in axes.flat:
     ax.set(xticks=[], yticks=[])
+axes[0, 0].set_ylabel("filter")
+axes[1, 0].set_ylabel("its map")
 show(figure, f"The ten strongest filters, and their maps on a {y[unseen[0]]}: strokes and edges.")
 
 # %% [markdown]
-# Above filters, below their maps of one digit. Nobody drew these filters: they were random, and
-# the loss moved them. In some you can see edges of one direction, light on one side and dark on
-# the other. With a thousand digits and eight epochs much of the random start is still there; nets
-# that are trained on a million photographs show clean edges and colours.
+# Nobody drew these filters: they were random, and the loss moved them. In some you can see edges
+# of one direction, light on one side and dark on the other. With a thousand digits and eight
+# epochs much of the random start is still there; nets that are trained on a million photographs
+# show clean edges and colours (Krizhevsky et al. 2012, figure 3).
 #
 # ## Your turn
 #
@@ -658,7 +682,7 @@ check_counts(confusion)
 check_counts.solution()
 
 # %% [markdown]
-# <details><summary><b>5.</b> To think about: all hidden weights start at the same number, say 0.1,
+# <details><summary><b>5.</b> To think about: all weights start at the same number, say 0.1,
 # instead of zero. Gradients are then not zero. Does it learn?</summary>
 # All neurons of a layer then compute the same, get the same gradient and stay equal for ever: the
 # layer has one neuron, many times. It is chance that tells neurons apart.

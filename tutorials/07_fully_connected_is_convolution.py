@@ -14,7 +14,8 @@
 # Its fully connected layers are convolutions; written so, it runs on images of any size.
 #
 # <!-- notes -->
-# You need: LeNet (06), coordinate maps and receptive fields (05). You get: any classifier as a net
+# You need: [06 · LeNet](06_lenet_learns_digits.ipynb), and the coordinate maps of [05 · layers
+# compose](05_layers_compose.ipynb). You get: any classifier as a net
 # that says what is *where*, in one pass that costs a fraction of looking at every window. It takes
 # about an hour.
 
@@ -61,7 +62,8 @@ def train(model, x, y, epochs, batch=32):
     for step in progress(range(epochs * steps)):
         if step % steps == 0:
             shuffled = rng.permutation(len(x))
-        chosen = shuffled[step % steps * batch :][:batch]
+        first = step % steps * batch
+        chosen = shuffled[first : first + batch]
         solver.zero_grad()
         F.cross_entropy(model(mf.Tensor(x[chosen])), y[chosen]).backward()
         solver.step()
@@ -186,7 +188,7 @@ assert dense.num_parameters() == lenet.num_parameters()
 dense.num_parameters()
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## The same surgery on the nets of the paper
+# ## The same surgery on LeNet and two nets of the paper
 
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
 for name in ("lenet", "alexnet", "vgg16"):
@@ -199,6 +201,7 @@ for name in ("lenet", "alexnet", "vgg16"):
             print(
                 f"{name:8} {layer}:", *(" x ".join(map(str, s)).ljust(20) for s in (before, after))
             )
+assert net["fc6"].weight.size > net.num_parameters() / 2  # of VGG-16, the last
 
 # %% [markdown]
 # `fc6` of VGG-16 is where most of its weights are: a fully connected layer on maps of 512 channels
@@ -253,7 +256,7 @@ window_of(0, 0), window_of(3, 9)
 # %% tags=["hide-input", "cover"] slideshow={"slide_type": "-"}
 figure, ax = panels(size=(6.6, 4.1))
 ax.imshow(page, cmap="gray")
-for cell, colour in zip(((0, 0), (1, 12), (11, 27), (6, 15)), (COLOURS[1], *COLOURS[3:6])):
+for cell, colour in zip(((0, 0), (1, 12), (11, 27), (5, 19)), (COLOURS[1], *COLOURS[3:6])):
     top, bottom, left, right = window_of(*cell)
     ax.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False,
         ec=colour, lw=2.5))  # fmt: skip
@@ -264,8 +267,11 @@ show(
 )
 
 # %% [markdown]
-# If that is right, then each cell holds what LeNet says about its window, cut out and shown alone.
-# All of them, the same test again:
+# A digit that lies a few pixels off the middle of its window may be misread: LeNet was only ever
+# shown centred ones. We come back to that.
+#
+# If the frames are right, then each cell holds what LeNet says about its window, cut out and shown
+# alone. All of them, the same test again:
 
 # %%
 cells = [(i, j) for i in range(scores.shape[1]) for j in range(scores.shape[2])]
@@ -344,20 +350,19 @@ def probabilities(scores):
     return e / e.sum(axis=0)
 
 
-def draw_map(ax, p, title, nothing=None):
-    """How sure each cell is, and, where it is very sure, of what."""
-    ax.imshow(p.max(axis=0), vmin=0, vmax=1, cmap="cividis")
-    for i, j in np.argwhere(p.max(axis=0) > 0.9):
-        k = p[:, i, j].argmax()
-        if k != nothing:
-            ax.text(j, i, k, ha="center", va="center", fontsize=10)
+def draw_map(ax, p, title):
+    """How sure each cell is of a digit, and, where it is very sure, of which."""
+    surest = p[:10].max(axis=0)
+    ax.imshow(surest, vmin=0, vmax=1, cmap="cividis")
+    for i, j in np.argwhere(surest > 0.9):
+        ax.text(j, i, p[:10, i, j].argmax(), ha="center", va="center", fontsize=10)
     ax.set(title=title, xticks=[], yticks=[])
 
 
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
 p = probabilities(scores)
 figure, ax = panels(size=(7.6, 4.2))
-draw_map(ax, p, "bright: sure; a number: more than 90 %")
+draw_map(ax, p, "ten classes. Bright: sure of a digit; a number: more than 90 %")
 show(figure, "The map of the ten-class net: it is sure of digits at some cells without one, "
      "and unsure over most of the page.")  # fmt: skip
 
@@ -400,9 +405,9 @@ for threshold in (0, 0.5, 0.9, 0.99):
     )
 
 # %% [markdown]
-# A threshold buys silence with digits: where the false ones have become few, so have the right
-# ones. To be sure of "3" means: *of these ten*, it is a 3. Nobody asked whether it is any of them.
-# And digits a little off the middle of the window were never shown to it either.
+# Without a threshold it names a digit everywhere, empty paper or not. A threshold buys silence
+# with digits: where the false ones have become few, so have the right ones. To be sure of "3"
+# means: *of these ten*, it is a 3. Nobody asked whether it is any of them.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## An eleventh class: nothing
@@ -443,9 +448,9 @@ p11 = probabilities(scores_of(mf.models.convolutionalize(lenet11), page[None, No
 
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
 figure, ax = panels(size=(7.6, 4.2))
-draw_map(ax, p11, "eleven classes: 0 to 9, and nothing (no number)", nothing=10)
-show(figure, "The map of the net with eleven classes: it names digits where there are some, and "
-     "nothing elsewhere.")  # fmt: skip
+draw_map(ax, p11, "eleven classes. Bright: sure of a digit; a number: more than 90 %")
+show(figure, "The map of the net with eleven classes: bright where there are digits, dark "
+     "everywhere else.")  # fmt: skip
 
 # %%
 for threshold in (0, 0.5, 0.9, 0.99):
@@ -476,13 +481,13 @@ show(figure, f"The probability of the digit {wanted} over the page: high where i
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## And nets without a fully connected layer?
 #
-# The average keeps the size that it had in training, and slides.
+# They end in the **average** of each class's map. It keeps the size that it had in training, and
+# slides.
 #
 # <!-- notes -->
-# SqueezeNet and GoogLeNet end in a **global average**: the mean of each class's map, however large
-# that is. Such a net takes any size already, but says one thing about the whole of it. To say what
-# is where, the average must not grow with the image: it keeps the size that it had in training,
-# and slides with stride 1.
+# SqueezeNet and GoogLeNet are such nets. The mean of a whole map exists for any size, but it says
+# one thing about all of the image. To say what is where, the average must not grow with the image:
+# it slides, with stride 1.
 
 # %% slideshow={"slide_type": "-"}
 classifier = mf.models.build("squeezenet")

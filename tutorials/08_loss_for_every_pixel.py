@@ -14,10 +14,11 @@
 # The sum of what every pixel loses that has a label: an image is a minibatch of all its windows.
 #
 # <!-- notes -->
-# You need: the loss of one digit (06), a net as a map of scores (07), receptive fields (05). You
-# get: the loss and the gradient that FCN is trained with, written by yourself, the reason why its
-# learning rate may be 1e-10, and a proof that whole images are the better minibatch. It takes
-# about an hour.
+# You need: the loss of one digit ([06](06_lenet_learns_digits.ipynb)), a net as a map of scores
+# ([07](07_fully_connected_is_convolution.ipynb)), receptive fields
+# ([05](05_layers_compose.ipynb)). You get: the loss and the gradient that FCN is trained with,
+# written by yourself, the reason why its learning rate may be 1e-10, and the evidence that a whole
+# image is a minibatch of all its windows, at a fraction of their cost. It takes about an hour.
 
 # %%
 import numpy as np
@@ -47,16 +48,16 @@ PALETTE = np.array([(40, 40, 40), (213, 94, 0), (0, 158, 115)], np.uint8)
 # White pixels are **void**: label 255. Nobody could say what they are, so nobody is asked.
 #
 # <!-- notes -->
-# The scene is one of the drawn data set that this project trains on without a download; its
-# borders of objects are void, as in PASCAL VOC. There a band of some pixels around every object
-# is, since people who draw outlines do not agree to the pixel.
+# The scene is one of the library's drawn ones. The borders of its objects are void, as in PASCAL
+# VOC, where a band of some pixels around every object is: people who draw outlines do not agree to
+# the pixel.
 
 # %%
 photo, kinds = scene(0, "train", 2, size=(60, 80))
 labels = np.full(kinds.shape, 255, np.uint8)
 for k, kind in enumerate((0, 2, 19)):  # of the data set's 21 classes three are here
     labels[kinds == kind] = k
-image = mf.data.to_input(photo)[None] / 64
+image = mf.data.to_input(photo)[None] / 64  # (N, C, H, W), the mean colour subtracted
 labels = labels[None]
 image.shape, labels.shape
 
@@ -334,8 +335,8 @@ assert shares[1] > shares[0]
 # ## Labels that are no class
 #
 # A label of 3 with three classes, 0 to 2, or one of -1, would read some other number in memory if
-# nobody looked. It is a frequent reason for a loss that is `nan`.
-# The library looks, and says where:
+# nobody looked. It is a frequent reason for a loss that is `nan`. The library looks, and says
+# where. It also refuses labels that are no integers, and maps of another size:
 
 # %%
 for wrong in (np.where(labels == 2, 3, labels), labels.astype(np.float32), labels[:, :-1]):
@@ -363,7 +364,8 @@ for reduction in ("mean", "sum", "batch"):
 #
 # A sum over all pixels of a photograph is a large number, and so is its gradient. The learning
 # rate must make up for it: a step with the sum and a rate $\alpha$ is a step with the mean and a
-# rate $\alpha \cdot \text{valid}$.
+# rate $\alpha \cdot \text{valid}$. (Not so weight decay: it knows nothing of the loss, and is
+# multiplied by the rate alone. The weights compared here are zero before the step.)
 
 
 # %%
@@ -392,8 +394,8 @@ print(f"with the momentum:     {1e-10 * pixels / (1 - momentum):.2g}")
 
 # %% [markdown]
 # The last line: a gradient that stays the same is added to the velocity again and again, and each
-# time what was there shrinks by the momentum. In the end a step is $1 + \mu + \mu^2 + \dots =
-# \frac{1}{1 - \mu}$ times as long.
+# time what was there is multiplied by the momentum. In the end a step is
+# $1 + \mu + \mu^2 + \dots = \frac{1}{1 - \mu}$ times as long.
 
 
 # %%
@@ -421,8 +423,8 @@ show(figure, "With momentum 0.9 a step becomes 10 times as long, with 0.99 about
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## An image is a minibatch
 #
-# > If the loss is a sum over the cells of the output, its gradient is the sum of the gradients of
-# > every cell alone, and a cell sees only its window.
+# If the loss is a sum over the cells of the output, its gradient is the **sum of the gradients of
+# every cell alone**, and a cell sees only its window.
 #
 # <!-- notes -->
 # (Long et al. 2015, sections 3 and 3.4.) Before FCN, people cut a window around each pixel, called
@@ -501,7 +503,7 @@ for name in whole:
     assert apart < 1e-12
 
 # %% [markdown] slideshow={"slide_type": "-"}
-# **The same gradient, but for rounding.** Proved.
+# **The same gradient, but for rounding.**
 #
 # <!-- notes -->
 # On the left side of the equation the net ran once, on one image. On the right it ran on every
@@ -562,9 +564,8 @@ F.cross_entropy(leaf, labels, weight=weight).backward()
 assert np.abs(leaf.grad.sum(axis=(0, 2, 3))).max() < 1e-12
 
 # %% [markdown]
-# The paper did without: with about three quarters of background, balancing made no difference
-# (section 4.3). Small objects are another matter, and so are measures that weigh all classes
-# alike.
+# The paper did without: with about three quarters of background, its authors found balancing
+# unnecessary (section 4.3).
 #
 # ## Your turn
 #
@@ -583,11 +584,12 @@ check_log_softmax(my_log_softmax)
 check_log_softmax.solution()
 
 # %% [markdown]
-# **2.** The mean loss over all pixels that are not 255.
+# **2.** The mean loss over all pixels that are not 255, with a weight for each class: a pixel
+# counts `weight[label]` times.
 
 
 # %% tags=["exercise"]
-def mean_loss(scores, labels):
+def mean_loss(scores, labels, weight):
     """One number; 0 where every pixel is void."""
     # your lines
 
@@ -602,7 +604,7 @@ check_mean_loss.solution()
 
 
 # %% tags=["exercise"]
-def mean_loss_backward(gy, scores, labels):
+def mean_loss_backward(gy, scores, labels, weight):
     """The gradient of the scores."""
     # your lines
 
@@ -638,8 +640,8 @@ check_rates.solution()
 #
 # <details><summary><b>6.</b> To think about: the proof needed a net that does not pad. What
 # changes with padding?</summary>
-# Cells at the border of the image see zeros beyond it, and a patch that is cut out sees zeros all
-# around. The whole image is still a minibatch, of windows that overlap more honestly than patches.
+# A patch that is cut out sees zeros all around, where the same window inside the image sees its
+# neighbours. The whole image is still a minibatch of windows, but not of those patches.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}

@@ -110,6 +110,10 @@ def _every_place_once(labels, predictions, num_classes):
     return counts
 
 
+def _classes_that_occur(labels, predictions, num_classes):
+    return np.histogram2d(labels, predictions, bins=num_classes)[0]  # bins from least to largest
+
+
 check_counts = Exercise(
     lambda labels, predictions, num_classes: confusion_counts(
         labels, predictions, num_classes, -1
@@ -118,12 +122,15 @@ check_counts = Exercise(
         Case((np.array([0, 1, 1]), np.array([0, 1, 0]), 2), [[1, 0], [1, 1]]),
         Case((np.array([2, 2, 0, 2]), np.array([1, 1, 0, 2]), 3),
              [[1, 0, 0], [0, 0, 0], [0, 2, 1]]),
+        Case((np.array([1, 0, 1]), np.array([0, 0, 0]), 3),  # nothing is of class 2
+             [[1, 0, 0], [2, 0, 0], [0, 0, 0]]),
     ],
     draw=lambda rng: (rng.integers(0, 4, 30), rng.integers(0, 4, 30), 4),
     mistakes={
         "rows and columns swapped": lambda labels, predictions, num_classes: confusion_counts(
             predictions, labels, num_classes, -1),
         "each place counted once": _every_place_once,
+        "only the classes that occur": _classes_that_occur,
     },
     shown=confusion_counts,
     hint="row: what it is; column: what it was read as; np.add.at adds as often as it is told",

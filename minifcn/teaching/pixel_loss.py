@@ -1,7 +1,5 @@
 """Exercises of tutorial 08: log-softmax, the masked mean, its gradient, and its learning rate."""
 
-import warnings
-
 import numpy as np
 
 from .. import functions as F
@@ -48,97 +46,132 @@ check_log_softmax = Exercise(
 )  # fmt: skip
 
 
-def _mean_loss(scores, labels) -> float:
+def _mean_loss(scores, labels, weight) -> float:
     """The library's loss in float64."""
     with use_backend("reference"):
-        return float(F.cross_entropy(Tensor(np.array(scores, np.float64)), labels).data)
+        scores = Tensor(np.array(scores, np.float64))
+        return float(F.cross_entropy(scores, labels, np.asarray(weight, np.float64)).data)
 
 
-def _chosen(scores, labels):
-    """-log softmax at the label, of void pixels at class 0; and which pixels are valid."""
+def _chosen(scores, labels, weight):
+    """-log softmax at the label, of void pixels at class 0; the weights there; which are valid."""
     valid = labels != VOID
-    rows = np.where(valid, labels, 0)[:, None]
-    return -np.take_along_axis(log_softmax(scores, 1), rows, axis=1)[:, 0], valid
+    index = np.where(valid, labels, 0)
+    losses = -np.take_along_axis(log_softmax(scores, 1), index[:, None], axis=1)[:, 0]
+    return losses, weight[index], valid
 
 
-def _void_is_background(scores, labels):
-    return _chosen(scores, labels)[0].mean()
+def _void_is_background(scores, labels, weight):
+    losses, weights, _ = _chosen(scores, labels, weight)
+    return (losses * weights).sum() / weights.sum()
 
 
-def _over_all_pixels(scores, labels):
-    losses, valid = _chosen(scores, labels)
-    return (losses * valid).mean()
+def _over_all_pixels(scores, labels, weight):
+    losses, weights, valid = _chosen(scores, labels, weight)
+    return (losses * weights * valid).sum() / weights.sum()
 
 
-def _nan_without_valid(scores, labels):
-    losses, valid = _chosen(scores, labels)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return losses[valid].mean()
+def _over_the_number_of_pixels(scores, labels, weight):
+    losses, weights, valid = _chosen(scores, labels, weight)
+    return (losses * weights * valid).sum() / max(1, valid.sum())
 
 
-def _draw_pixels(rng) -> tuple[np.ndarray, np.ndarray]:
+def _weights_at_least_1(scores, labels, weight):
+    losses, weights, valid = _chosen(scores, labels, weight)
+    return (losses * weights * valid).sum() / max(1, (weights * valid).sum())
+
+
+def _nan_without_valid(scores, labels, weight):
+    losses, weights, valid = _chosen(scores, labels, weight)
+    with np.errstate(all="ignore"):
+        return (losses * weights)[valid].sum() / weights[valid].sum()
+
+
+def _draw_pixels(rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     labels = rng.integers(0, 3, (2, 3, 4))
     labels[rng.random(labels.shape) < 0.3] = VOID
-    return 2 * rng.standard_normal((2, 3, 3, 4)), labels
+    return 2 * rng.standard_normal((2, 3, 3, 4)), labels, rng.uniform(0.2, 3, 3)
 
 
+_ONES = np.ones(2)
 _UNEQUAL = np.array([[[[np.log(3), 0.0]], [[0.0, 5.0]]]])  # e^score: 3 to 1 in the first column
+_TWO = np.array([[[[np.log(3), 0.0]], [[0.0, 0.0]]]])  # 3 to 1, and 1 to 1
 
 check_mean_loss = Exercise(
     _mean_loss,
     hand=[
-        Case((np.zeros((1, 2, 1, 2)), np.array([[[0, 1]]])), np.log(2)),
-        Case((_UNEQUAL, np.array([[[1, VOID]]])), np.log(4)),
-        Case((np.zeros((1, 2, 1, 2)), np.array([[[VOID, VOID]]])), 0.0),
+        Case((np.zeros((1, 2, 1, 2)), np.array([[[0, 1]]]), _ONES), np.log(2)),
+        Case((_UNEQUAL, np.array([[[1, VOID]]]), _ONES), np.log(4)),
+        Case((_TWO, np.array([[[1, 0]]]), np.array([1.0, 3.0])), (3 * np.log(4) + np.log(2)) / 4),
+        Case((np.zeros((1, 2, 1, 1)), np.array([[[0]]]), np.array([0.5, 1.0])), np.log(2)),
+        Case((np.zeros((1, 2, 1, 2)), np.array([[[VOID, VOID]]]), _ONES), 0.0),
     ],
     draw=_draw_pixels,
     mistakes={
         "void taught as class 0": _void_is_background,
-        "divided by all pixels": _over_all_pixels,
+        "divided by all pixels' weights": _over_all_pixels,
+        "divided by the number of valid pixels": _over_the_number_of_pixels,
+        "a divisor of at least 1": _weights_at_least_1,
         "nothing over nothing": _nan_without_valid,
+        "no weights": lambda scores, labels, weight: _mean_loss(scores, labels, _one_each(weight)),
     },
     shown=PixelLoss,
-    hint="sum over the pixels that are not 255; divide by their number, or by 1 if there are none",
+    hint="sum weight[label] times loss over the pixels that are not 255; divide by the sum of "
+    "their weights, or by 1 if there are none",
 )
 
 
-def _gradient_over_all(gy, scores, labels):
-    return _gradient(gy, scores, labels) * (labels != VOID).sum() / labels.size
+def _one_each(weight):
+    return np.ones(len(weight))
 
 
-def _gradient_without_mask(gy, scores, labels):
-    losses_at = np.where(labels != VOID, labels, 0)
-    return _gradient(gy, scores, losses_at) * labels.size / max(1, (labels != VOID).sum())
+def _gradient(gy, scores, labels, weight):
+    backward = library_backward(F.cross_entropy, wanted=(0,))
+    return backward(gy, scores, np.asarray(labels), np.asarray(weight, np.float64))
 
 
-def _gradient_upside_down(gy, scores, labels):
-    return -_gradient(gy, scores, labels)
+def _gradient_over_all(gy, scores, labels, weight):
+    _, weights, valid = _chosen(scores, labels, weight)
+    return _gradient(gy, scores, labels, weight) * (weights * valid).sum() / weights.sum()
 
 
-def _gradient(gy, scores, labels):
-    return library_backward(F.cross_entropy, wanted=(0,))(gy, scores, np.asarray(labels))
+def _gradient_without_mask(gy, scores, labels, weight):
+    return _gradient(gy, scores, np.where(labels != VOID, labels, 0), weight)
+
+
+def _gradient_without_weights(gy, scores, labels, weight):
+    return _gradient(gy, scores, labels, _one_each(weight))
+
+
+def _gradient_upside_down(gy, scores, labels, weight):
+    return -_gradient(gy, scores, labels, weight)
 
 
 check_loss_gradient = Exercise(
     _gradient,
     hand=[
-        Case((1.0, np.zeros((1, 2, 1, 1)), np.array([[[1]]])), [[[[0.5]], [[-0.5]]]]),
+        Case((1.0, np.zeros((1, 2, 1, 1)), np.array([[[1]]]), _ONES), [[[[0.5]], [[-0.5]]]]),
         Case(
-            (1.0, np.zeros((1, 2, 1, 2)), np.array([[[0, VOID]]])),
+            (1.0, np.zeros((1, 2, 1, 2)), np.array([[[0, VOID]]]), _ONES),
             [[[[-0.5, 0.0]], [[0.5, 0.0]]]],
         ),
-        Case((2.0, np.zeros((1, 2, 1, 1)), np.array([[[VOID]]])), [[[[0.0]], [[0.0]]]]),
+        Case(
+            (8.0, np.zeros((1, 2, 1, 2)), np.array([[[0, 1]]]), np.array([1.0, 3.0])),
+            [[[[-1.0, 3.0]], [[1.0, -3.0]]]],
+        ),
+        Case((2.0, np.zeros((1, 2, 1, 1)), np.array([[[VOID]]]), _ONES), [[[[0.0]], [[0.0]]]]),
     ],
     draw=lambda rng: (float(rng.standard_normal()), *_draw_pixels(rng)),
     laws=[gradient_law(_mean_loss, _draw_pixels)],
     mistakes={
         "void pixels learn class 0": _gradient_without_mask,
-        "divided by all pixels": _gradient_over_all,
+        "divided by all pixels' weights": _gradient_over_all,
+        "no weights": _gradient_without_weights,
         "labels minus probabilities": _gradient_upside_down,
     },
     shown=cross_entropy_grad,
-    hint="softmax, less 1 at the label; 0 where void; times gy, over the number of valid pixels",
+    hint="softmax, less 1 at the label; 0 where void; times gy and weight[label], over the sum of "
+    "the valid pixels' weights",
 )
 
 

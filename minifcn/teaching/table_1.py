@@ -130,11 +130,11 @@ def _draw_graph(rng):
     return reads, convolutions
 
 
-def _walked(reads, convolutions, choose):
+def _depths(reads, convolutions, choose):
     found = {"data": 0}
     for name, inputs in reads.items():
         found[name] = choose([found[i] for i in inputs]) + (name in convolutions)
-    return found[name]
+    return list(found.values())
 
 
 _INCEPTION = {
@@ -152,14 +152,16 @@ check_depth = Exercise(
         Case(({"a": ("data",), "b": ("a",)}, ["a", "b"]), 2),
         Case((_INCEPTION, ["1x1", "reduce", "3x3", "proj"]), 2),
         Case(({**_INCEPTION, "score": ("output",)}, ["1x1", "reduce", "3x3", "score"]), 3),
+        Case(({"a": ("data",), "b": ("a",), "c": ("data",)}, ["a", "b", "c"]), 1),
     ],
     draw=_draw_graph,
     mistakes={
         "all convolutions are counted": lambda reads, convolutions: len(convolutions),
-        "the shortest way": lambda reads, convolutions: _walked(reads, convolutions, min),
-        "the first input only": lambda reads, convolutions: _walked(
+        "the shortest way": lambda reads, convolutions: _depths(reads, convolutions, min)[-1],
+        "the first input only": lambda reads, convolutions: _depths(
             reads, convolutions, lambda counts: counts[0]
-        ),
+        )[-1],
+        "the deepest of all layers": lambda *graph: max(_depths(*graph, max)),
     },
     shown=geometry.Trace.forward_end,
     hint="a layer is one deeper than the deepest of what it reads, if it is a convolution",

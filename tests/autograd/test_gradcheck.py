@@ -168,7 +168,7 @@ def test_a_direction_across_a_kink_is_left_out():
     assert str(report).startswith("gradient nothing compared")
 
 
-@pytest.mark.parametrize("where", [0.1, 0.15, 0.2, 0.25, 0.3, 0.33, 0.375, 0.45, 0.5, 0.7, 0.9, 0.99])
+@pytest.mark.parametrize("where", [0.1, 0.15, 0.2, 0.25, 0.3, 0.375, 0.45, 0.5, 0.7, 0.9, 0.99])
 def test_kinks_anywhere_within_the_step(where):
     """Ahead of the point or behind it."""
     for side in (1, -1):
