@@ -89,8 +89,8 @@ print(gather(x, 2))
 
 # %% [markdown]
 # Work out one of them by hand: output 2 lies at 2.5 / 2 − 0.5 = 0.75, so it takes 1/4 of `x[0]`
-# and 3/4 of `x[1]`, which is 7. The first output lies at −0.25, outside of the map. There nothing
-# is, and nothing counts as zero: 3/4 of 4 is 3. Keep an eye on these borders.
+# and 3/4 of `x[1]`, which is 7. The first output lies at −0.25. Its other neighbour is outside of
+# the map and counts as zero: 3/4 of 4 is 3. Keep an eye on these borders.
 
 # %%
 assert gather(x, 2)[2] == 0.25 * x[0] + 0.75 * x[1] == 7
@@ -99,7 +99,8 @@ assert gather(x, 2)[0] == 0.75 * x[0] == 3
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The same sum, seen from the input
 #
-# Input $i$ adds a tent of $x_i$ to the outputs around it.
+# Input $i$ adds a tent of $x_i$ to the outputs around it; here $f = 4$. The tents are flat on top
+# because no output lies right where an input does.
 
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
 f, kernel = 4, np.array([1, 3, 5, 7, 7, 5, 3, 1]) / 8
@@ -110,7 +111,7 @@ for i, value in enumerate(x):
     axes.plot(places, value * kernel, "o-", ms=4, color=COLOURS[i], label=f"{value:g} × kernel")
     total[i * f : i * f + 2 * f] += value * kernel
 axes.plot(np.arange(len(total)) - f / 2, total, "k--", lw=2, label="sum")
-axes.set(xlabel="output pixel", ylabel="score")
+axes.set(xlabel="output pixel", ylabel="score", xticks=range(-2, 18, 2))
 axes.legend(frameon=False, ncols=2)
 show(
     figure,
@@ -153,13 +154,20 @@ assert np.allclose(spread(x, w, 2, p=1), gather(x, 2))
 # name *deconvolution*, which the paper uses, promises more than it does: it undoes the sizes, not
 # the numbers.
 
+
 # %%
+def convolve(x, w, s):
+    return np.array([x[i : i + len(w)] @ w for i in range(0, len(x) - len(w) + 1, s)])
+
+
 for n, k, s in ((4, 4, 2), (3, 5, 3), (5, 2, 4)):
     u, w = rng.standard_normal(n), rng.standard_normal(k)
     image = rng.standard_normal(s * (n - 1) + k)
-    convolved = np.array([image[s * i : s * i + k] @ w for i in range(n)])
-    left, right = convolved @ u, image @ spread(u, w, s)
+    left, right = convolve(image, w, s) @ u, image @ spread(u, w, s)
     assert np.isclose(left, right)
+    there_and_back = convolve(spread(u, w, s), w, s)
+    assert there_and_back.shape == u.shape
+    assert not np.allclose(there_and_back, u)
     print(f"n={n} k={k} s={s}: {left:.6f} = {right:.6f}")
 
 
@@ -175,6 +183,25 @@ def spread2d(x, w, s, p=0):
         for j in range(W):
             y[s * i : s * i + KH, s * j : s * j + KW] += x[i, j] * w
     return y[p : y.shape[0] - p, p : y.shape[1] - p]
+
+
+# %% tags=["hide-input"] slideshow={"slide_type": "-"}
+small, kernel = np.array([[4.0, 8.0, 2.0]]), np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 16
+figure, axes = panels(2, 2, size=(9, 4.8))
+parts = [small * (np.arange(3) == i) for i in range(3)] + [small]
+for one, part, title in zip(
+    axes.flat, parts, ("4 × kernel", "8 × kernel", "2 × kernel", "their sum")
+):
+    values = spread2d(part, kernel, 2)
+    one.imshow(values, cmap="cividis", vmin=0, vmax=8)
+    for (i, j), v in np.ndenumerate(values):
+        if v:
+            one.text(j, i, f"{v:.3g}", ha="center", va="center", fontsize=10,
+                     color="white" if v < 4 else "black")  # fmt: skip
+    one.set(title=title, xticks=[], yticks=[])
+show(figure, f"The inputs 4, 8 and 2 spread through a kernel of 4 by 4 with stride 2, each alone "
+     f"and summed: {spread2d(small, kernel, 2).shape[0]} by "
+     f"{spread2d(small, kernel, 2).shape[1]} outputs.")  # fmt: skip
 
 
 # %%
@@ -213,24 +240,6 @@ large, w = rng.standard_normal(quick((96, 128), (12, 16))), rng.standard_normal(
 for function in (spread2d, spread_by_taps):
     print(f"{function.__name__:14} {1e3 * seconds(function, large, w, 2):8.2f} ms")
 
-# %% tags=["hide-input"] slideshow={"slide_type": "-"}
-small, kernel = np.array([[4.0, 8.0, 2.0]]), np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 16
-figure, axes = panels(2, 2, size=(9, 4.8))
-parts = [small * (np.arange(3) == i) for i in range(3)] + [small]
-for one, part, title in zip(
-    axes.flat, parts, ("4 × kernel", "8 × kernel", "2 × kernel", "their sum")
-):
-    values = spread2d(part, kernel, 2)
-    one.imshow(values, cmap="cividis", vmin=0, vmax=8)
-    for (i, j), v in np.ndenumerate(values):
-        if v:
-            one.text(j, i, f"{v:.3g}", ha="center", va="center", fontsize=10,
-                     color="white" if v < 4 else "black")  # fmt: skip
-    one.set(title=title, xticks=[], yticks=[])
-show(figure, f"The inputs 4, 8 and 2 spread through a kernel of 4 by 4 with stride 2, each alone "
-     f"and summed: {spread2d(small, kernel, 2).shape[0]} by "
-     f"{spread2d(small, kernel, 2).shape[1]} outputs.")  # fmt: skip
-
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The bilinear kernel
 #
@@ -239,9 +248,9 @@ show(figure, f"The inputs 4, 8 and 2 spread through a kernel of 4 by 4 with stri
 #
 # <!-- notes -->
 # Bilinear: linear along each axis, one after the other, so the kernel is a product. An odd kernel
-# has its peak on a tap, an even one between two, where the peak itself is cut off. Kernel size
-# 2f - f % 2 keeps the output f times as large as the input with a whole padding, (f - 1)/2 rounded
-# up; it is the usual choice when a map is to be resized.
+# has its peak on a tap, an even one between two, where the peak itself is cut off. With kernel
+# size 2f - f % 2 and padding f // 2 the output is f times as large as the input: the usual choice
+# where a map is to be resized.
 
 
 # %% slideshow={"slide_type": "-"}
@@ -260,6 +269,7 @@ for k in (3, 4, 7, 8):
 
 # %%
 for f in (2, 3, 8, 32):
+    assert f * (5 - 1) + (2 * f - f % 2) - 2 * (f // 2) == 5 * f  # 5 inputs
     for k in (2 * f - 1, 2 * f):
         w = np.outer(triangle(k), triangle(k))
         assert np.isclose(w.sum(), f**2)
@@ -280,7 +290,8 @@ for f in (2, 3, 8, 32):
 #
 # <!-- notes -->
 # This is the coordinate map of tutorial 05, once more for the transposed operation.
-# Crop offset: how many pixels of the upsampled map lie before pixel 0 of the image. It has to be a
+# Crop offset: how many pixels of the upsampled map lie before pixel 0 of the image, which is minus
+# its start. (Here p = 0, and s is all of the stride, so that the quotient is 1.) It has to be a
 # whole number, or labels are half a pixel beside the objects. 12.5 and 13 are where the first
 # scores of FCN-VGG16 and FCN-AlexNet lie with the authors' padding of 100; the kernels that fit
 # are those in their published nets, 64 and 63, and so are the offsets, 19 and 18.
@@ -302,7 +313,7 @@ for name in ("fcn32s-vgg16", "fcn32s-alexnet"):
 # %% [markdown]
 # One of the two kernels gives a whole number, and it is not the same for both nets. AlexNet's
 # pools are 3 wide, so its maps stay on pixels; VGG's are 2 wide. The library derives kernel and
-# offset from this condition and refuses a net whose maps do not meet.
+# offset from this condition.
 
 # %%
 for name, kernel, offset in (("fcn32s-vgg16", 64, 19), ("fcn32s-alexnet", 63, 18)):
@@ -318,12 +329,12 @@ for name, kernel, offset in (("fcn32s-vgg16", 64, 19), ("fcn32s-alexnet", 63, 18
 # %%
 axis = Axis()
 for k, s, p in ((7, 2, 3), (3, 2, 1), (3, 2, 1), (3, 2, 1), (3, 2, 1)):
-    axis = axis.window(k, s, p, 1)
+    axis = axis.window(k, s, p, d=1)  # d: dilation
 print("scores lie at", axis.stride, "* o +", axis.start)
 for k, p in ((64, 16), (63, 31)):
-    up = axis.transposed(k, 32, p, 1)
+    up = axis.transposed(k, 32, p, d=1)
     print(f"kernel {k}, padding {p}: output pixel o lies at image pixel o + ({float(up.start):g})")
-assert axis.transposed(64, 32, 16, 1).start == Fraction(-31, 2)
+assert axis.transposed(64, 32, 16, d=1).start == Fraction(-31, 2)
 
 # %% [markdown]
 # The labels come out 15.5 pixels below and to the right of the objects. No error
@@ -420,8 +431,9 @@ for size in ((64, 96), (50, 77), (33, 1)):
     assert out.shape[2:] == size
 
 # %% [markdown]
-# Image, coarse scores, upsampled scores, result. The pools round up, so the upsampled map is never
-# too small; what is too much is cropped.
+# Image, coarse scores, upsampled scores, result; `until` names the layer whose map is wanted. The
+# pools round up, so the upsampled map is never too small; what is too much is cropped. (With
+# `padding="aligned"` the map begins at pixel 0, and no offset is left: tutorial 11.)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Question 4. Learned or fixed?
@@ -447,7 +459,7 @@ train, test_masks = masks("train", 16), masks("val", 16)
 # %%
 learned = nn.ConvTranspose2d(1, 1, 8, stride=4, padding=2)
 before = learned.weight.data.copy()
-solver = mf.train.Adam(learned, 0.01)
+solver = mf.train.Solver(learned, lr=3)
 for _ in progress(range(quick(150, 20)), "steps"):
     solver.zero_grad()
     error(learned, train).backward()
@@ -539,10 +551,11 @@ show(figure, "A constant map upsampled by 2: a checkerboard with a kernel of 3 b
      "with a random kernel of 4 by 4; constant inside with 4 by 4 ones and bilinear.")  # fmt: skip
 
 # %% [markdown]
-# A kernel that is no multiple of the stride is met by 1, 2 or 4 inputs in turns. One that is a
-# multiple is met evenly, but its weights need not be even: a random one makes patterns all the
-# same, and training has to remove them. The bilinear kernels, even and odd, have equal shares, so
-# a constant map stays constant; start there.
+# Under a kernel of 3 with stride 2, outputs are made of 1, 2 or 4 inputs in turns, and so unevenly
+# with every size that is no multiple of the stride. With a multiple each is made of equally many,
+# but the weights need not be even: a random kernel makes patterns all the same, and training has
+# to remove them. The bilinear kernels, even and odd, have equal shares, so a constant map stays
+# constant; start there.
 
 # %%
 for k in (3, 4):

@@ -230,7 +230,7 @@ print(len(labels), "windows;", (labels == NONE).sum(), "show no digit in the mid
 
 # %%
 net = mf.models.convolutionalize(mf.models.build("lenet", 11, width=0.4))
-solver = mf.train.Adam(net, 2e-3)
+solver = mf.train.Solver(net, lr=0.03)
 BATCH, epochs = 60, quick(5, 1)
 batches = [i for _ in range(epochs) for i in rng.permutation(len(labels)).reshape(-1, BATCH)]
 for batch in progress(batches, "batches"):
@@ -338,8 +338,8 @@ assert np.abs(wrong[:, :, :H, :W] - scores).max() > 0.1
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Equal, or nearly equal?
 #
-# A sum is rounded differently in another order, and the order is a backend's own affair. Make all
-# sums exact, and there is nothing to round.
+# A sum is rounded differently in another order, and the order is a backend's own affair: in
+# `float32` even a difference of 0 may be luck. Make all sums exact, and there is nothing to round.
 
 # %% slideshow={"slide_type": "-"}
 net.to(np.float64)
@@ -359,7 +359,8 @@ print(exact.size, "scores are equal to the bit")
 # that happen to be close.
 #
 # The library does the surgery for any net of layers that it knows, branches and upsampling
-# included; it takes the strides out from the end, all of them or some.
+# included; it takes the strides out from the end, all of them or some. Where it says of a pool
+# "2x2 denser input", that is the pool's spread: a dilation of 2.
 
 # %%
 net.to(np.float32)
@@ -391,9 +392,9 @@ for way in found:
 
 # %% [markdown]
 # The first row gives scores at every fourth pixel and interpolates; the others compute all of
-# them. Rarefying saves what neighbouring passes have in common, and pays with memory: its maps are
-# as large as the image. In the zeros of a filter that is enlarged in earnest it would pay with
-# time as well:
+# them. Rarefying saves what neighbouring passes have in common, and pays with memory (of the maps
+# alive at once in one pass): its maps are as large as the image. Were the zeros really written
+# into the filters and multiplied, it would pay with time as well:
 
 # %%
 literal, dilated = dense.rarefy(net, literal=True), dense.rarefy(net)
@@ -404,7 +405,7 @@ for name, one in (("dilated", dilated), ("with zeros", literal)):
 
 # %% [markdown]
 # For a net of stride 32 there are 32 x 32 passes. Counted for VGG-16 with a quarter of its
-# channels, on one image:
+# channels, on one image. (Fewer shifts need a little less frame around it, hence the 0.9.)
 
 # %%
 vgg = mf.models.convolutionalize(mf.models.build("vgg16", 21, width=0.25))

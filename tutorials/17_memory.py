@@ -183,7 +183,7 @@ def blocks(C=3):
 
 
 net = nn.Sequential(dict(blocks()))
-x = net.tensor(rng.standard_normal((1, 3, 192, 256)).astype(np.float32))
+x = mf.Tensor(rng.standard_normal((1, 3, 192, 256)).astype(np.float32))
 labels = rng.integers(0, 5, (1, 24, 32))
 
 
@@ -254,7 +254,7 @@ for name, what, size in [*saved.lines[:7], ("...", "", ""), *saved.lines[-7:]]:
 # weight: that would be for the image's gradient, which nobody asks for. `ReLU` saves its output,
 # and the next convolution's input is that same array: known. `MaxPool2d` saves neither input nor
 # output but which of its four pixels was largest: one byte each. `Dropout` saves a mask of one
-# byte a number.
+# byte a number, `CrossEntropy` the scores, the labels and one number a pixel.
 
 # %%
 pool = F.max_pool2d(mf.Tensor(rng.standard_normal((1, 2, 4, 6)), requires_grad=True), 2).function
@@ -339,8 +339,8 @@ net.eval()  # no dropout, so that two steps can be compared
 step()
 gradients = [p.grad.copy() for p in net.parameters()]
 naive_step()
+net.train()
 assert all(np.array_equal(g, p.grad) for g, p in zip(gradients, net.parameters()))
-net = net.train()
 
 
 # %% [markdown]
@@ -358,6 +358,15 @@ naive = metered(naive_step)
 ours = metered(step)
 alone = metered(forward_alone)
 
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Up in the forward pass, down in the backward pass: a saw
+#
+# <!-- notes -->
+# The teeth of the middle line: a convolution's map appears, the rectifier's beside it, and the
+# first is gone. On the right each function frees what it saved as soon as its backward has run.
+# In the naive engine nothing falls: the loss holds its function, that its inputs, those their
+# functions, down to the first layer, until the loss itself dies.
+
 # %% tags=["hide-input", "cover"] slideshow={"slide_type": "-"}
 figure, axes = panels(size=(7, 3.6))
 axes.plot(naive, label=f"keeps every input: {max(naive):.1f} MB")
@@ -373,15 +382,6 @@ show(
     f"stays there; saving what is needed it rises in teeth to {max(ours):.1f} MB and falls; "
     f"without gradients it reaches {max(alone):.1f} MB.",
 )
-
-# %% [markdown] slideshow={"slide_type": "-"}
-# Up in the forward pass, down in the backward pass: a saw.
-#
-# <!-- notes -->
-# The teeth of the middle line: a convolution's map appears, the rectifier's beside it, and the
-# first is gone. On the right each function frees what it saved as soon as its backward has run.
-# In the naive engine nothing falls: the loss holds its function, that its inputs, those their
-# functions, down to the first layer, until the loss itself dies.
 
 # %%
 assert max(naive) > 1.5 * max(ours)
@@ -525,14 +525,14 @@ assert columns > maps
 
 # %%
 net.eval()
-images = net.tensor(rng.standard_normal((8, 3, 96, 128)).astype(np.float32))
+images = rng.standard_normal((8, 3, 96, 128)).astype(np.float32)
 truths = rng.integers(0, 5, (8, 12, 16))
 
 
 def gradients_of(parts, reduction):
     net.zero_grad()
     for part in parts:
-        scores = net(mf.Tensor(images.data[part]))
+        scores = net(mf.Tensor(images[part]))
         F.cross_entropy(scores, truths[part], reduction=reduction).backward()
     return np.concatenate([p.grad.ravel() for p in net.parameters()])
 
@@ -608,9 +608,9 @@ class Recompute(Function):
 
 # %% [markdown]
 # Inside `backward` a second, small backward pass runs: it leaves the gradients of the segment's
-# weights where they belong, and hands on the one of its input. (This `Function` infers no shape
-# but its input's: the segments here keep theirs.) To try it, a chain of twelve layers whose maps
-# have all one size.
+# weights where they belong, and hands on the one of its input. To try it, a chain of twelve layers
+# whose maps have all one size. (For segments that change the shape, a `Function` of the library
+# wants an `infer_shape` too.)
 
 # %%
 layers = [nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()) for _ in range(12)]
@@ -638,7 +638,7 @@ for every in (1, 2, 3, 4, 6, 12):
     for found, right in zip(run(every), expected):
         assert difference(found, right) < 1e-6
 
-plain, again = seconds(run), seconds(run, 3)  # on an idle machine: a third more
+plain, again = seconds(run), seconds(run, 3)
 print(f"saved {1e3 * plain:.0f} ms, computed again {1e3 * again:.0f} ms")
 
 # %% [markdown] slideshow={"slide_type": "slide"}

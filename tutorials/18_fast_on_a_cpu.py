@@ -28,22 +28,24 @@ from fractions import Fraction
 import numpy as np
 from matplotlib.ticker import LogLocator
 from minifcn.kernels import cpu, reference
-from minifcn.kernels.cpu import peak
+from minifcn.kernels.cpu import isa, peak
 from numba import njit
 
 import minifcn as mf
 from minifcn.backends import get_num_threads
 from minifcn.commands.layer_times import LayerTimes
 from minifcn.teaching import FAST, panels, progress, quick, show
+from minifcn.viz.colormap import COLOURS
+
+BLUE, ORANGE, GREEN = COLOURS[:3]
+
+# %%
 from minifcn.teaching.fast_on_a_cpu import (
     check_heights,
     check_intensity,
     check_loads,
     check_winograd,
 )
-from minifcn.viz.colormap import COLOURS
-
-BLUE, ORANGE, GREEN = COLOURS[:3]
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The same sums, twice
@@ -159,8 +161,8 @@ print(f"the library is {rates['the library'] / rates['six loops']:,.0f} times fa
 # <!-- notes -->
 # The first is measured by multiplying and adding over and over what lies in the nearest cache;
 # the second by reading arrays that no cache can hold. A core computes on vectors: one instruction
-# multiplies and adds 4, 8 or 16 numbers, and every cycle one, two or four such instructions can
-# start. Nobody has to know these numbers. They are in what was measured.
+# multiplies and adds 4, 8 or 16 numbers, one in each *lane*, and every cycle one, two or four such
+# instructions can start. Nobody has to know these numbers. They are in what was measured.
 
 # %%
 ONE_CORE = ALL_CORES = BANDWIDTH = 0.0
@@ -320,14 +322,15 @@ measure("channels last, reordered", last_with(reordered), x)
 # %%
 sizes = np.arange(1, 9)
 loads = (sizes[:, None] + sizes) / (sizes[:, None] * sizes)
+REGISTERS = 32 if isa.current().name in ("avx512", "neon") else 16  # of your machine
 
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
 figure, axes = panels(size=(6.5, 3.9))
 axes.imshow(loads, "cividis_r", extent=(0.5, 8.5, 8.5, 0.5), aspect="auto", vmin=0, vmax=3.6)
 for (r, k), number in np.ndenumerate(loads):
-    fits = (r + 1) * (k + 1) <= 32
+    fits = (r + 1) * (k + 1) <= REGISTERS
     axes.text(k + 1, r + 1, f"{number:.2f}", ha="center", va="center", alpha=1 if fits else 0.25)
-axes.set(title="loads for one multiply-add (faint: over 32 sums)")
+axes.set(title=f"loads for one multiply-add (faint: over {REGISTERS} sums)")
 axes.set(xlabel="filters of a tile", ylabel="pixels of a tile")
 show(figure, f"Loads for one multiply-add: {loads[0, 0]:g} without a tile, {loads[2, 3]:.2f} for "
      f"3 pixels and 4 filters, {loads[7, 7]:g} for 8 and 8.")  # fmt: skip
@@ -416,9 +419,9 @@ at = np.linspace(0.2, 2.2, 100)
 axes.plot(at, ONE_CORE / np.maximum(1, at), "k", label="as many loads as multiply-adds a cycle")
 for (R, k), rate in tile_rates.items():
     number = (R + k) / (R * k)
-    axes.plot(number, rate, "o", color=BLUE if R * k <= 32 else ORANGE)
+    axes.plot(number, rate, "o", color=BLUE if R * k <= REGISTERS else ORANGE)
     axes.annotate(f"{R} x {k}", (number, rate), (3, 6), textcoords="offset points", rotation=40)
-axes.plot([], [], "o", color=ORANGE, label="more than 32 sums")
+axes.plot([], [], "o", color=ORANGE, label=f"more than {REGISTERS} sums")
 axes.set(xlabel="loads for one multiply-add", ylabel="GFLOP/s, one core", ylim=(0, 1.2 * ONE_CORE))
 axes.legend(frameon=False)
 tile = max(tile_rates, key=tile_rates.get)
@@ -563,7 +566,7 @@ print(f"apart {1e3 * fastest(apart):.1f} ms, fused {1e3 * fastest(fused):.1f} ms
 
 # %%
 measure_ceilings()  # again: what had disturbed them may be over
-del rates["the library"]
+rates.pop("the library", None)
 cpu.conv.set_algorithm("direct")
 measure("library, direct", conv_library, x)
 cpu.conv.set_algorithm("auto")
@@ -576,7 +579,7 @@ axes.barh(names[::-1], [rates[name] for name in names[::-1]], color=BLUE)
 for place, name in enumerate(names[::-1]):
     axes.text(rates[name] * 0.95, place, f"{rates[name]:.3g}", va="center", ha="right", color="w")
 for rate, label, side in ((ONE_CORE, "one core ", "right"), (ALL_CORES, " all cores", "left")):
-    axes.axvline(rate, color="k", linestyle="--")
+    axes.axvline(rate, color="k", linestyle="--", zorder=0)
     axes.text(rate, len(names) - 0.4, label, ha=side)
 axes.set(xscale="log", xlabel="GFLOP/s of the direct sum (logarithmic)")
 axes.set_xlim(0.5, 3 * max(rates.values()))
@@ -763,7 +766,7 @@ show(figure, "Layers of FCN-8s under the roof: " + ", ".join(said))
 # ## Your turn
 #
 # **1.** The tile of the library is made of vectors in one direction only: `rows` single numbers,
-# each copied to all lanes of a register, times `vectors` vectors. How many loads does it do for
+# each copied to all lanes of a vector, times `vectors` vectors. How many loads does it do for
 # one multiply-add (of vectors)? The check counts them in what the library emits.
 
 
@@ -820,7 +823,7 @@ check_intensity.solution()
 
 # %% tags=["exercise"]
 def two_outputs(x, w):
-    """x: four numbers, w: three; [y0, y1]."""
+    """x: four numbers, w: three; a list [y0, y1]."""
     # your lines
 
 

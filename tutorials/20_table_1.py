@@ -276,16 +276,16 @@ check_depth.solution()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Receptive field: windows reach further and further
 #
-# Two numbers go along: the field $r$, and the **jump** $j$, how far apart in the image two
-# neighbouring pixels of a map are.
+# Two numbers go along (tutorial 05): the field $r$, and the **jump** $j$, how far apart in the
+# image two neighbouring pixels of a map are.
 #
 # $$r \leftarrow r + (k - 1)\, j \qquad j \leftarrow j\, s$$
 
 # %% [markdown]
 # The longest chain of windows through each net, as (window, stride, padding); pools are marked,
 # because they round up. In GoogLeNet it leads through the 5x5 windows. Of the paddings, those of
-# the first layers, 100 and 100 (the authors') and 18 (the library's, for GoogLeNet as an FCN was
-# never published), will be explained below.
+# the first layers, 100 and 100 (the authors') and 18 (the library's, for FCN-GoogLeNet was never
+# released), will be explained below.
 
 
 # %%
@@ -393,8 +393,10 @@ def sizes(n, chain):
         yield n
 
 
+small = sizes(190, [same3, *VGG16[1:]])
 maps = list(sizes(500, VGG16))
-print(*dict.fromkeys([500, *maps]))
+print("padded by   1:", *dict.fromkeys([190, *small]))
+print("padded by 100:", *dict.fromkeys([500, *maps]))
 
 # %%
 last = maps[-1]
@@ -406,13 +408,14 @@ assert (maps[0], last, upsampled) == (698, 16, 544)
 print(f"{last} rows of scores make {upsampled} rows, of which 500 are kept")
 
 # %% [markdown]
-# Padded by 100 the first map has 698 rows, then every pool halves and rounds up, fc6 takes 6 rows
-# away. `upscore` makes 544 rows of 16. Which 500 of them?
+# Padded by 1, as in the classifier, 190 rows leave none for the scores. Padded by 100, the first
+# map of 500 rows has 698, then every pool halves and rounds up, fc6 takes 6 rows away. `upscore`
+# makes 544 rows of 16. Which 500 of them?
 #
 # ## Which 500? Offsets
 #
-# Pixel 0 of the coarse map is centred somewhere in the image. A window starts $p$ pixels before
-# its map's first pixel and its centre is $(k - 1)/2$ further, both times the jump:
+# Pixel 0 of the coarse map is centred somewhere in the image (tutorial 05). A window starts $p$
+# pixels before its map's first pixel and its centre is $(k - 1)/2$ further, both times the jump:
 #
 # $$x_0 \leftarrow x_0 + j \left( \frac{k - 1}{2} - p \right)$$
 
@@ -625,7 +628,7 @@ H, W = quick((250, 300), (100, 120))
 lines = []
 for name in progress(NAMES, "nets"):
     net = mf.models.build(f"fcn32s-{name}", 21, width=0.25).eval()
-    image = net.tensor(rng.standard_normal((1, 3, H, W)).astype(np.float32))
+    image = mf.Tensor(rng.standard_normal((1, 3, H, W)).astype(np.float32))
     with mf.no_grad():
         took = seconds(net, image)
     macs = sum(row.macs for row in geometry.trace(net, (H, W)).rows)

@@ -58,6 +58,11 @@ def _sequence_difference(found, expected, tolerance, place, at) -> str | None:
 
 
 def _array_difference(have, want, tolerance, place, at) -> str | None:
+    if have.dtype.kind == "O":  # of fractions, say
+        try:
+            have = have.astype(float)
+        except (TypeError, ValueError):
+            pass
     if have.dtype.kind not in "biufc":
         return f"{have!r} is no array of numbers{at}"
     if have.shape != want.shape:

@@ -1,5 +1,7 @@
 """The first place where two results differ."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,7 @@ def test_what_differs_is_said(found, expected, text):
         (np.array([np.nan, np.inf]), np.array([np.nan, np.inf])),
         ([1, 2], (1, 2)),
         (np.float32(3), 3.0),
+        ([Fraction(1, 2), Fraction(3)], [0.5, 3.0]),
         ("a", "a"),
         (None, None),
         ({"a": np.ones(2)}, {"a": np.ones(2)}),
