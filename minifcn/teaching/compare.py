@@ -1,5 +1,7 @@
 """The first place where two results differ, in a line."""
 
+import contextlib
+
 import numpy as np
 
 
@@ -59,10 +61,8 @@ def _sequence_difference(found, expected, tolerance, place, at) -> str | None:
 
 def _array_difference(have, want, tolerance, place, at) -> str | None:
     if have.dtype.kind == "O":  # of fractions, say
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             have = have.astype(float)
-        except (TypeError, ValueError):
-            pass
     if have.dtype.kind not in "biufc":
         return f"{have!r} is no array of numbers{at}"
     if have.shape != want.shape:
