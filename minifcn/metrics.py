@@ -1,4 +1,5 @@
-"""The measures of semantic segmentation, all four from one confusion matrix.
+"""The measures of semantic segmentation, all four from one confusion matrix; and how good a
+prediction is near boundaries.
 
 With n_ij the number of pixels of class i predicted to be class j, t_i = sum_j n_ij the pixels of
 class i and p_i = sum_j n_ji the pixels predicted to be class i (Long et al. 2015, section 5):
@@ -165,6 +166,49 @@ class ConfusionMatrix:
             raise ValueError(
                 f"{role} hold the value {wrong}; expected 0 to {self.num_classes - 1}{also}"
             )
+
+
+def boundary_distance(labels: np.ndarray, most: int) -> np.ndarray:
+    """How far every pixel is from a pixel of another label, in steps of one row, column or both.
+
+    labels (H, W) integers, of which the ignored one counts as another label too. Returns (H, W)
+    integers: 1 beside a boundary; ``most + 1`` for all that are further away than ``most``. Raises
+    ValueError for another number of axes.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 2:
+        raise ValueError(f"boundary_distance: labels have the shape {labels.shape}, not (H, W)")
+    distance = np.full(labels.shape, most + 1)
+    reached = np.zeros(labels.shape, bool)
+    for window in _neighbours(labels):
+        reached |= window != labels
+    for step in range(1, most + 1):
+        distance[reached & (distance > step)] = step
+        reached = np.any(list(_neighbours(reached)), axis=0)
+    return distance
+
+
+def near_boundary_accuracy(
+    labels: np.ndarray, predictions: np.ndarray, width: int, ignore_index: int = 255
+) -> float:
+    """The share of right pixels among those at most ``width`` from a boundary of the truth: in the
+    trimap (Kohli, Ladicky, Torr 2009).
+
+    labels, predictions (H, W) integers; pixels labelled ignore_index make boundaries but are not
+    counted. nan without any pixel. Raises ValueError for shapes that differ.
+    """
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    if labels.shape != predictions.shape:
+        raise ValueError(f"labels {labels.shape} and predictions {predictions.shape} differ")
+    band = (boundary_distance(labels, width) <= width) & (labels != ignore_index)
+    return float((labels == predictions)[band].mean()) if band.any() else float("nan")
+
+
+def _neighbours(values: np.ndarray):
+    """The nine neighbours of every pixel, map by map; outside, the border's own values."""
+    H, W = values.shape
+    framed = np.pad(values, 1, mode="edge")
+    return (framed[i : i + H, j : j + W] for i in range(3) for j in range(3))
 
 
 def _ratio(part, whole) -> np.ndarray:

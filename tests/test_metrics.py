@@ -5,7 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from minifcn.metrics import MEASURES, ConfusionMatrix
+from minifcn.metrics import (
+    MEASURES,
+    ConfusionMatrix,
+    boundary_distance,
+    near_boundary_accuracy,
+)
 
 rng = np.random.default_rng(0)
 
@@ -212,3 +217,41 @@ def test_texts():
     assert "class 2" in cm.per_class_table()
     with pytest.raises(ValueError, match="2 names for 3 classes"):
         cm.per_class_table(["a", "b"])
+
+
+# -- near boundaries ----------------------------------------------------------------------------
+
+
+def test_distances_from_a_boundary_are_those_one_counts():
+    labels = np.array([[0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]])
+    expected = [[4, 4, 3, 2, 1, 1], [4, 4, 3, 2, 1, 1], [4, 4, 3, 2, 2, 2]]
+    assert boundary_distance(labels, 3).tolist() == expected
+
+
+def test_distances_are_the_least_number_of_kings_moves():
+    labels = np.random.default_rng(0).integers(0, 9, (7, 11)) // 8
+    rows, columns = np.indices(labels.shape)
+    edge = boundary_distance(labels, 1) == 1
+    assert 0 < edge.sum() < edge.size
+    for (i, j), distance in np.ndenumerate(boundary_distance(labels, 20)):
+        moves = np.maximum(abs(rows - i), abs(columns - j))
+        assert distance == 1 + moves[edge].min()
+
+
+def test_accuracy_near_boundaries_leaves_void_out_but_lets_it_make_a_boundary():
+    labels = np.array([[0, 0, 0, 255, 1, 1, 1, 1]])
+    predictions = np.array([[1, 0, 1, 1, 1, 0, 1, 1]])
+    assert near_boundary_accuracy(labels, predictions, 1) == 1 / 2  # columns 2 and 4
+    assert near_boundary_accuracy(labels, predictions, 2) == 2 / 4
+    assert near_boundary_accuracy(labels, predictions, 9) == 4 / 7
+
+
+def test_without_a_boundary_there_is_no_accuracy_near_one():
+    assert np.isnan(near_boundary_accuracy(np.zeros((3, 4), int), np.zeros((3, 4), int), 2))
+
+
+def test_label_maps_of_other_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"\(2, 3, 4\), not \(H, W\)"):
+        boundary_distance(np.zeros((2, 3, 4), int), 1)
+    with pytest.raises(ValueError, match=r"\(3, 4\) and predictions \(4, 3\) differ"):
+        near_boundary_accuracy(np.zeros((3, 4), int), np.zeros((4, 3), int), 1)

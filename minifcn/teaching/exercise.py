@@ -97,7 +97,7 @@ class Exercise:
 
     def solution(self):
         """The library's code for it, to be unfolded in a notebook."""
-        return folded_source(self.shown or self.answer, "a solution: the library's")
+        return folded_source(self.shown or self.answer, "a solution")
 
     def _try(self, attempt, args, expected) -> str | None:
         given = frozen(args)  # arrays that cannot be written to: an attempt must not change them

@@ -6,6 +6,8 @@ from .. import functions as F
 from .. import geometry, nn
 from ..autograd import Tensor
 from ..backends import use_backend
+from ..functions import activation
+from ..geometry.trace import Trace
 from .exercise import Case, Exercise, Law, library_backward
 
 
@@ -44,6 +46,7 @@ check_bytes_of_maps = Exercise(
         "numbers, not bytes": lambda layers, size: _bytes_of_maps(layers, size) // 4,
         "every map as large as the image": _all_one_size,
     },
+    shown=Trace._add_row,
     hint="a map has K * OH * OW numbers of 4 bytes, with OH = (H + 2p - k) // s + 1",
 )
 
@@ -105,11 +108,16 @@ check_what_to_save = Exercise(
             {"a"} if "avg" in o else _what_is_saved(o)
         ),
     },
+    shown=activation,
     hint="write down the gradient of a, and of b: which arrays occur in it, besides gy?",
 )
 
 
-def _accumulated(gradients, counts):
+def accumulated(gradients, counts):
+    """The gradient of a mean over all valid pixels, from those of the parts' means.
+
+    A mean times its count is a sum, and sums may be added: sum_i n_i g_i / max(1, sum_i n_i).
+    """
     total = sum(count * gradient for gradient, count in zip(gradients, counts, strict=True))
     return total / max(1, sum(counts))
 
@@ -135,7 +143,7 @@ def _sum_of_means(gradients, counts):
 
 
 check_accumulated = Exercise(
-    _accumulated,
+    accumulated,
     hand=[
         Case(([np.array([1.0, 2.0]), np.array([4.0, 8.0])], [3, 1]), np.array([1.75, 3.5])),
         Case(([np.array([6.0]), np.array([0.0])], [5, 0]), np.array([6.0])),
@@ -147,21 +155,23 @@ check_accumulated = Exercise(
         "the mean of the means": lambda gradients, counts: sum(gradients) / len(gradients),
         "the sum of the means": _sum_of_means,
         "divided by one too many": lambda gradients, counts: (
-            _accumulated(gradients, counts) * max(1, sum(counts)) / (sum(counts) + 1)
+            accumulated(gradients, counts) * max(1, sum(counts)) / (sum(counts) + 1)
         ),
     },
     hint="a mean times its count is a sum; sums may be added, means may not",
 )
 
 
-def _maps_kept(layers, every):
+def maps_kept(layers, every):
+    """How many maps are kept at most while a chain of layers is computed again, in segments of
+    ``every`` layers: in the s-th segment, s inputs and the outputs of its own layers."""
     starts = range(0, layers, every)
     lengths = [min(every, layers - start) for start in starts]
     return max(number + length for number, length in enumerate(lengths, start=1))
 
 
 check_maps_kept = Exercise(
-    _maps_kept,
+    maps_kept,
     hand=[
         Case((12, 3), 7),
         Case((12, 12), 13),

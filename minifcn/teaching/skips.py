@@ -7,6 +7,7 @@ import numpy as np
 from .. import nn
 from ..autograd import Tensor
 from ..geometry.axis import Axis, offset_between
+from ..metrics import boundary_distance, near_boundary_accuracy
 from ..models.surgery import copy_weights
 from .exercise import Case, Exercise, Law
 
@@ -152,39 +153,6 @@ check_copy = Exercise(
 )
 
 # -- Near a boundary -----------------------------------------------------------------------------
-
-
-def boundary_distance(labels: np.ndarray, most: int) -> np.ndarray:
-    """How far every pixel is from a pixel of another label, in steps of one row, column or both.
-
-    labels (H, W) integers, of which the ignored one counts as another label too. Returns (H, W)
-    integers: 1 beside a boundary; ``most + 1`` for all that are further away than ``most``.
-    """
-    distance = np.full(labels.shape, most + 1)
-    reached = np.zeros(labels.shape, bool)
-    for window in _windows(labels):
-        reached |= window != labels
-    for step in range(1, most + 1):
-        distance[reached & (distance > step)] = step
-        reached = np.any(list(_windows(reached)), axis=0)
-    return distance
-
-
-def near_boundary_accuracy(labels: np.ndarray, predictions: np.ndarray, width: int) -> float:
-    """The share of right pixels among those at most ``width`` from a boundary: in the trimap
-    (Kohli, Ladicky, Torr 2009).
-
-    labels, predictions (H, W) integers; pixels labelled 255 are left out. nan without any pixel.
-    """
-    band = (boundary_distance(labels, width) <= width) & (labels != 255)
-    return float((labels == predictions)[band].mean()) if band.any() else float("nan")
-
-
-def _windows(values: np.ndarray):
-    """The nine neighbours of every pixel, map by map; outside, the border's own values."""
-    H, W = values.shape
-    framed = np.pad(values, 1, mode="edge")
-    return (framed[i : i + H, j : j + W] for i in range(3) for j in range(3))
 
 
 def _draw_regions(rng) -> tuple[np.ndarray, np.ndarray, int]:

@@ -106,6 +106,7 @@ check_crop_offset = Exercise(
         "half a kernel too much": lambda chain, kernel: _crop_offset(chain, kernel) + 0.5,
         "the other sign": lambda chain, kernel: -_crop_offset(chain, kernel),
     },
+    shown=geometry.Axis,
     hint="where does pixel 0 of the coarse map lie in the image? The kernel is laid around it",
 )
 
