@@ -25,21 +25,21 @@ import numpy as np
 import minifcn as mf
 import minifcn.functions as F
 from minifcn.data import HorizontalFlip, Loader
+from minifcn.metrics import boundary_distance
 from minifcn.teaching import FAST, folded_source, panels, progress, quick, show
 from minifcn.teaching.first_segmentation import (
-    check_iu,
-    check_pixel_accuracy,
+    check_mean_accuracy,
+    check_weighted_iu,
     draw_labels,
     draw_legend,
     draw_scenes,
 )
-from minifcn.teaching.skips import boundary_distance
 
 # %% [markdown]
 # ## Pictures with answers
 #
 # A network learns from examples, here from drawn scenes: up to four objects of five kinds over a
-# cluttered ground. The library draws twenty kinds; five are enough for a first minute. The seed
+# cluttered ground. The library draws more kinds; five are enough for a first minute. The seed
 # makes every run draw the same scenes. Those of the second list are never trained on: a network
 # that knows its pictures by heart would shine on the first list and fail on the second.
 
@@ -263,7 +263,8 @@ assert np.isclose(losses[0], np.log(6), atol=1e-6)
 figure, axes = panels(2, 3, size=(9, 4.6))
 axes = axes.ravel()
 for axis, (step, prediction) in zip(axes, film.items()):
-    draw_labels(axis, prediction, f"after {step} steps")
+    right = 100 * pixel_accuracy([(label, prediction)])
+    draw_labels(axis, prediction, f"after {step} steps: {right:.0f} %")
 for axis in axes[len(film) :]:
     draw_labels(axis, label, "truth")
 draw_legend(figure, CLASSES)
@@ -273,11 +274,12 @@ show(
 )
 
 # %% [markdown] slideshow={"slide_type": "-"}
-# The same unseen scene, as training goes on.
+# The same unseen scene, as training goes on, and the share of right pixels.
 #
 # <!-- notes -->
-# At first the net learns how common each class is, and all is background. Then it finds out that
-# something is there, and at last what. The rims become sharper to the end.
+# The quickest gain is to learn how common each class is: then all is background. After that it
+# pays to find out where something is, and what. Thin parts and sharp rims come last, or not at all
+# in so short a training.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Scenes that it has never seen
@@ -313,8 +315,8 @@ assert FAST or found.mean_iu > 0.7
 # %% [markdown]
 # ## Where does it err?
 #
-# The picture marks what is wrong. Much of it lies along the edges of objects: how much, the next
-# cell counts, by the distance of a pixel from the nearest pixel with another label.
+# The picture marks what is wrong. Much of it lies along the edges of objects: how much, the cell
+# after it counts, by the distance of a pixel from the nearest pixel with another label.
 
 # %% tags=["hide-input"]
 figure, axes = panels(1, 4, size=(10, 2.2))
@@ -339,8 +341,8 @@ print(f"and {100 * near[wrong].mean():.0f} per cent of the wrong ones")
 assert FAST or near[wrong].mean() > near.mean()
 
 # %% [markdown]
-# The others are whole regions of a wrong class: a patch of the ground that looks like an object,
-# or an object whose colour is that of another kind.
+# The others lie deep inside a region: a patch of the ground that was taken for an object, or a
+# piece of an object that was missed or taken for another kind.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A picture of another size
@@ -358,8 +360,9 @@ for row, seed in zip(axes, (10, 4)):
     row[0].imshow(wide)
     row[0].axis("off")
     draw_labels(row[1], truth)
-    draw_labels(row[2], prediction)
-for axis, title in zip(axes[0], ("image: 90 x 200 pixels", "truth", "prediction")):
+    right = 100 * pixel_accuracy([(truth, prediction)])
+    draw_labels(row[2], prediction, f"prediction: {right:.0f} % of the pixels right")
+for axis, title in zip(axes[0], ("image: 90 x 200 pixels", "truth")):
     axis.set_title(title)
 draw_legend(figure, CLASSES)
 show(figure, "Two scenes wider than any it was trained on, their truths and predictions.")
@@ -369,9 +372,9 @@ show(figure, "Two scenes wider than any it was trained on, their truths and pred
 #
 # <!-- notes -->
 # That is what "fully convolutional" means, and why one network does for photographs of all sizes.
-# The second scene is here because it fails: its ground has the colour of an umbrella, and after
-# one minute the network knows colours better than shapes. More training, and more kinds of ground,
-# would help. Before you trust a network, look for the picture that breaks it.
+# The second scene is here because it is hard: its ground has the colour of an umbrella. Wherever
+# ground is taken for umbrella, the network has learned a colour and not a shape; how much, differs
+# from training to training. Before you trust a network, look for the picture that breaks it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The journey
@@ -412,47 +415,51 @@ show(figure, "Two scenes wider than any it was trained on, their truths and pred
 # hand, then tries random ones, and says where an answer first goes wrong. A solution can be
 # unfolded: it is the library's own code.
 #
-# **1.** Pixel accuracy, of one pair of maps. Void pixels (255 in the labels) do not count,
-# whatever is predicted there.
+# **1.** Pixel accuracy asks all pixels at once. **Mean accuracy** asks each class that occurs in
+# the labels which share of its pixels was found, and takes the mean of the shares.
 
 
 # %% tags=["exercise"]
-def my_pixel_accuracy(labels, predictions):
-    """The share of right pixels among those that are not void; two integer arrays (H, W)."""
+def my_mean_accuracy(labels, predictions, K):
+    """Classes are 0 ... K - 1; two integer arrays (H, W), void left out. Returns a number."""
     # your lines
 
 
-check_pixel_accuracy(my_pixel_accuracy)
+check_mean_accuracy(my_mean_accuracy)
 
 # %% tags=["solution"]
-check_pixel_accuracy.solution()
+check_mean_accuracy.solution()
 
 # %% [markdown]
 # The solution counts pairs of classes first: `counts[i, j]` pixels of class `i` were predicted to
-# be class `j`. The right ones are those on the diagonal.
+# be class `j`. The right ones are those on the diagonal, and a row is all of a class's pixels.
 #
-# **2.** The IU of class `k`. There is a trap: what is predicted at void pixels.
+# **2.** **Frequency weighted IU**: the IU of every class, times its share of the labelled pixels,
+# summed. There are two traps: what is predicted at void pixels, and a class that occurs nowhere.
 
 
 # %% tags=["exercise"]
-def my_iu(labels, predictions, k):
-    """Pixels that are k in both maps over pixels that are k in one or both; void left out."""
+def my_weighted_iu(labels, predictions, K):
+    """Classes are 0 ... K - 1; two integer arrays (H, W), void left out. Returns a number."""
     # your lines
 
 
-check_iu(my_iu)
+check_weighted_iu(my_weighted_iu)
 
 # %% tags=["solution"]
-check_iu.solution()
+check_weighted_iu.solution()
 
 # %% [markdown]
+# Pixel accuracy, mean accuracy, mean IU and this one are the four measures that the paper reports
+# whose nets this series builds (Long, Shelhamer and Darrell 2015).
+#
 # <details><summary><b>3.</b> To think about: a network claims one ball of 100 pixels, exactly
 # where it is, and misses nothing else. On another picture it does the same with a ball of 10,000
 # pixels, but claims 20,000. What is the IU of "ball" over both pictures, and what is the mean of
 # the two pictures' IUs?</summary>
 # Summed first: 10,100 pixels in both, 20,100 in either, about a half. Averaged over pictures: 1
-# and 1/2, three quarters. Measures that are averaged over pictures are other numbers, and flatter
-# whoever is good at small pictures; the paper's are of the first kind.
+# and 1/2, three quarters. Averaged over pictures, a small object counts as much as a large one.
+# That is another measure; the paper's are of the first kind.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}

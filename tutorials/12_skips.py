@@ -26,14 +26,13 @@ import minifcn as mf
 import minifcn.functions as F
 from minifcn import nn
 from minifcn.data import HorizontalFlip, Loader
-from minifcn.metrics import ConfusionMatrix
+from minifcn.metrics import ConfusionMatrix, boundary_distance
 from minifcn.models import build, copy_weights
 
 # %%
 from minifcn.teaching import FAST, folded_source, panels, progress, quick, show
 from minifcn.teaching.first_segmentation import draw_labels, draw_legend, draw_scenes
 from minifcn.teaching.skips import (
-    boundary_distance,
     check_copy,
     check_fuse,
     check_near_boundary,
@@ -141,10 +140,11 @@ assert list(offset.values()) == [5, 9]
 
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
 figure, axes = panels(size=(9, 2.9))
-for y, (name, cut) in enumerate((("score_pool4", 5), ("upscore2", 0))):
+common = traced["upscore2"].shape[2]
+for y, (name, cut) in enumerate((("score_pool4", offset["score_pool4"]), ("upscore2", 0))):
     axis, count = traced[name].axes[0], traced[name].shape[2]
     centres = float(axis.start) + float(axis.stride) * np.arange(count)
-    kept = (np.arange(count) >= cut) & (np.arange(count) < cut + 34)
+    kept = (np.arange(count) >= cut) & (np.arange(count) < cut + common)
     axes.plot(centres[kept], np.full(kept.sum(), -y), "o", color="#0072b2", markersize=4)
     axes.plot(centres[~kept], np.full((~kept).sum(), -y), "x", color="#d55e00", markersize=5)
     axes.text(-260, -y, f"{name}: {count}", va="center")
@@ -160,8 +160,8 @@ show(figure, "score_pool4 and upscore2 along one axis: 5 places of score_pool4 a
 # <!-- notes -->
 # Crosses are cut away. The score map of pool4 covers the image and its padding; the upsampled
 # scores cover less, because fc6 is not padded. The last crops, 27 for FCN-16s and 31 for FCN-8s,
-# are the start of the upsampled map, as the 19 of FCN-32s was. Both 5 and 9 do not depend on the
-# padding at all: both maps move together.
+# are the start of the upsampled map, as the 19 of FCN-32s was. A larger first padding moves the
+# starts of all maps alike, so 5 and 9 do not depend on it.
 
 # %%
 with nn.init.without_values():
@@ -178,7 +178,7 @@ assert set(mf.geometry.offsets(aligned).values()) == {(0, 0)}
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## FCN-16s by hand
 #
-# Two maps of the trunk, two score layers, a sum.
+# Two maps of the trunk, two score layers, a sum. (`net.outputs` names the maps to be returned.)
 
 
 # %% slideshow={"slide_type": "-"}
@@ -222,6 +222,7 @@ net16 = build("fcn16s-mini", K, padding="aligned")
 report = copy_weights(net16, net32.state_dict())
 print("new:", *report.kept)
 
+# until: the name of the map to stop at
 fused = net16(x, until="fuse_pool4")
 coarse = up(net32(x, until="score_fr"), 2, fused.shape[2:])
 assert np.allclose(fused.numpy(), coarse.numpy(), atol=1e-5)
@@ -302,11 +303,12 @@ def table(names):
 table(["32s", "32s, as 16s", "16s", "32s, as 8s", "8s"])
 iu = {name: matrix.mean_iu for name, matrix in results.items()}
 assert FAST or (iu["32s, as 16s"] < iu["16s"] and iu["32s, as 8s"] < iu["8s"])
+assert FAST or iu["32s"] < iu["32s, as 8s"]
 
 # %% [markdown]
-# More steps help FCN-32s; a skip, with the same number of steps, helps more. In the paper (table
-# 2, VOC 2011) the gains are smaller, 59.4, 62.4 and 62.7 mean IU: objects in photographs of 500
-# pixels are many cells of 32 pixels large, ours are a few.
+# More steps help FCN-32s; the same steps with skips help more. In the paper (table 2, VOC 2011)
+# the gains are smaller, 59.4, 62.4 and 62.7 mean IU. One reason is known from tutorial 11: its
+# objects are many cells of 32 pixels large, ours are a few, so the stride costs us more.
 
 # %% tags=["hide-input"] slideshow={"slide_type": "slide"}
 kinds = [len(np.unique(label[(label > 0) & (label < 255)])) for _, label in val]
@@ -346,10 +348,11 @@ for k in order[::-1]:
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where in the picture?
 #
-# Accuracy of the pixels at each distance from the nearest pixel with another label.
+# Accuracy of the pixels at each distance from the nearest pixel with another label, void included.
 
 # %% [markdown]
-# `boundary_distance` lets a front move away from all boundaries, one pixel a step:
+# `boundary_distance`, which tutorial 00 used, lets a front move away from all boundaries, one
+# pixel a step:
 
 # %%
 folded_source(boundary_distance)
@@ -431,12 +434,12 @@ show(figure, f"Score of {CLASSES[k]} less that of background: of fc7, pool4, poo
 # The score of one class less that of the background: three pictures and their sum.
 #
 # <!-- notes -->
-# Each stream draws with its own grain: 32, 16 and 8 pixels. None of them is the answer.
+# Each stream draws with its own grain: one score for 32, 16 and 8 pixels.
 
 # %% [markdown]
 # Are the finer streams nets of their own? Take FCN-8s and leave out streams. And, because streams
 # that learned to work together are not made to work alone, train a net from scratch on `pool3`
-# alone, for as many steps as FCN-32s had.
+# alone, for as many steps as the first stage of FCN-32s had.
 
 
 # %%
@@ -460,6 +463,7 @@ class Pool3Only(nn.Module):
         return up(self.score(self.trunk(image, until="pool3")), 8, image.shape[2:])
 
 
+# %%
 mf.manual_seed(0)
 shallow = Pool3Only()
 fit(shallow, LONG, rate=3e-3)
@@ -475,26 +479,31 @@ field = (
 )
 print(f"\na place of pool3 sees {field[0]} pixels a side, one of fc7 {field[1]}")
 assert field[0] == 22
-assert FAST or results["pool3, trained"].mean_iu < results["8s"].mean_iu
-assert FAST or all(results[name].mean_iu < results["8s"].mean_iu for name in alone)
+only_one = [results[name].mean_iu for name in alone if name.startswith("8s")]
+assert FAST or max(only_one) < results["8s"].mean_iu
+assert FAST or results["32s"].mean_iu < results["pool3, trained"].mean_iu
 
 # %% [markdown]
-# Two observations. Inside FCN-8s no stream does well without the others: they have learned to add
-# up. And the shallow net does better than FCN-32s after as many steps. A likely reason: these
-# kinds have colours and textures of their own, so a window of 22 pixels tells much, and a net that
-# is four layers shorter learns sooner. In photographs a window of that size is a patch of fur.
+# Two observations. Each stream of FCN-8s alone is worse than the sum: they have learned to add up.
+# And the shallow net does better than FCN-32s after as many steps. Likely reasons: these kinds
+# have colours and textures of their own, so a window of 22 pixels tells much; its scores are
+# finer; and a net that is four convolutions shorter learns sooner. In a photograph a window of
+# that size may show a patch of fur.
 #
 # ## All at once
 #
 # Three stages are tedious. The authors later trained FCN-8s in one go, with the maps of the skips
 # multiplied by 0.01 (`pool4`) and 0.0001 (`pool3`), and got 65.4 mean IU in the place of 65.5
 # (their repository, VOC 2011). The factors belong to VGG-16 with its ImageNet weights, whose pools
-# differ in scale; our maps are all of about the same size, as the next cell shows, and do without.
+# differ much in scale; ours differ little, as the next cell shows, and do without.
 
 # %%
-for name in ("pool3", "pool4", "relu7"):
-    print(f"{name}: standard deviation {net32(x, until=name).numpy().std():.2f}")
+spread = {name: net32(x, until=name).numpy().std() for name in ("pool3", "pool4", "relu7")}
+for name, value in spread.items():
+    print(f"{name}: standard deviation {value:.2f}")
+assert FAST or max(spread.values()) < 10 * min(spread.values())
 
+# %%
 mf.manual_seed(0)
 together = build("fcn8s-mini", K, padding="aligned")
 fit(together, LONG + 2 * SHORT, rate=3e-3)
@@ -507,18 +516,18 @@ results["8s, at once"] = measure(predictor(together))
 table(["32s, as 8s", "8s", "8s, at once"])
 
 # %% [markdown] slideshow={"slide_type": "-"}
-# The same number of steps on the same scenes. The paper's trunk **knows ImageNet** before the
+# The same number of steps on the same scenes. The authors' trunk **knows ImageNet** before the
 # first stage; ours begins with nothing.
 #
 # <!-- notes -->
-# An honest difference: in the paper both ways end at the same mean IU, here all at once is far
-# better. A likely reason: from scratch the trunk itself must be learned, and the skips give its
+# The authors' two ways end a tenth of a point apart; here all at once is better by what the table
+# says. A likely reason: from scratch the trunk itself must be learned, and the skips give its
 # first layers a short way to the loss from the first step on. (The learning rates are not quite
 # the same either: one fall from 3e-3 here, three shorter ones there.) So staging is not a law: it
 # fits a trunk that is good already.
 
 # %%
-assert FAST or results["8s, at once"].mean_iu > results["8s"].mean_iu
+assert FAST or results["8s, at once"].mean_iu > results["8s"].mean_iu + 0.03
 
 # %% [markdown]
 # ## Why the sum, and not the maximum?
@@ -561,8 +570,8 @@ show(
 )
 
 # %% [markdown] slideshow={"slide_type": "-"}
-# From the same weights. With a maximum the new skip is **not** neutral at the start: zeros win
-# over every negative score.
+# From the same weights, on the same scenes. With a maximum the new skip is **not** neutral at the
+# start: zeros win over every negative score.
 
 # %%
 print(f"first loss: sum {losses16[0]:.3f}, maximum {losses_max[0]:.3f}")
@@ -624,8 +633,8 @@ check_offset_between.solution()
 
 # %% [markdown]
 # **3.** From one stage to the next: the new net's arrays by name, with the old one's values where
-# the name is known there and the number of values fits. New names keep what they have; names that
-# are gone are forgotten.
+# the name is known there and the number of values fits, brought into the new array's shape. New
+# names keep what they have; names that are gone are forgotten.
 
 
 # %% tags=["exercise"]
@@ -659,16 +668,15 @@ check_near_boundary.solution()
 # %% [markdown]
 # <details><summary><b>5.</b> To think about: the authors train 16s with a learning rate a hundred
 # times smaller than 32s, and 8s with one a hundred times smaller still. Why so small?</summary>
-# The trunk and the coarse scores are at the end of a long training; a large step would ruin in a
-# hundred iterations what took a hundred thousand. The new layer starts at zero, where the
-# prediction is already good, and needs only corrections to it. The price: with such steps the new
-# layer stays small. The gain from 16s to 8s in the paper is a third of a point.
+# The trunk and the coarse scores are at the end of a long training, and large steps would undo it.
+# The new layer starts at zero, where the prediction is already that of the coarser net, and needs
+# to learn only corrections to it.
 # </details>
 #
 # <details><summary><b>6.</b> To think about: why not go on, with pool2 and pool1?</summary>
 # The authors met diminishing returns at 8s and stopped. Tutorial 11's upper bounds say why: at
-# stride 8 a perfect net would have 96.4 on VOC. What is missing is no longer detail. And a place
-# of pool2 sees so little that its scores say hardly anything about classes.
+# stride 8 a perfect net would have 96.4 on VOC. Most of what is missing is no longer detail. And a
+# place of VGG-16's pool2 sees 16 pixels a side, which in a photograph say little about a class.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}

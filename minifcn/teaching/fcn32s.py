@@ -1,52 +1,50 @@
-"""Exercises of tutorial 11: a photograph's way in, the crop, and the way to a mean IU."""
+"""Exercises of tutorial 11: the way back to a photograph, the crop, and the mean IU."""
 
 import numpy as np
 
 from ..data.preprocessing import MEAN_BGR, Preprocessing
 from ..geometry.axis import Axis, offset_between
-from ..kernels.reference.confusion import confusion_counts
 from ..metrics import ConfusionMatrix
 from .exercise import Case, Exercise, Law
 
-# -- A photograph becomes an array ---------------------------------------------------------------
+# -- The way back to a photograph ----------------------------------------------------------------
 
 
-def _draw_photograph(rng) -> tuple[np.ndarray, tuple]:
-    return rng.integers(0, 256, (3, 5, 3), np.uint8), MEAN_BGR
+def _draw_input(rng) -> tuple[np.ndarray, tuple]:
+    return rng.normal(0, 120, (3, 4, 5)), MEAN_BGR  # some above 255 and below 0
 
 
-def _and_back(attempt, rng):
-    image, mean = _draw_photograph(rng)
-    back = Preprocessing(mean=mean).to_image(np.asarray(attempt(image, mean)))
-    return None if np.array_equal(back, image) else "the way back gives another photograph"
+def _there_and_back(attempt, rng):
+    image = rng.integers(0, 256, (3, 5, 3), np.uint8)
+    back = np.asarray(attempt(Preprocessing().to_input(image), MEAN_BGR))
+    if back.dtype != np.uint8:
+        return f"a photograph is bytes, np.uint8, not {back.dtype}"
+    return None if np.array_equal(back, image) else "the way there and back changes a photograph"
 
 
-_PIXELS = np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8)  # two pixels: red 1 and 4, blue 3 and 6
+def _back(x, mean, rounded=np.rint, low=0, high=255, order=(2, 1, 0)) -> np.ndarray:
+    values = rounded(x + np.reshape(mean, (3, 1, 1)))[list(order)]
+    return np.clip(values, low, high).astype(np.int64).astype(np.uint8).transpose(1, 2, 0)
 
-check_preprocess = Exercise(
-    lambda image, mean: Preprocessing(mean=mean).to_input(image),
-    hand=[
-        Case(
-            (_PIXELS, (10.0, 20.0, 30.0)),
-            np.array([[[-7.0, -4.0]], [[-18.0, -15.0]], [[-29.0, -26.0]]]),
-        )
-    ],
-    draw=_draw_photograph,
-    laws=[Law("and back again", _and_back)],
+
+# One row of two pixels: blue -7 and -4.4, green -18 and 300, red -29 and -40, less the mean.
+_INPUT = np.array([[[-7.0, -4.4]], [[-18.0, 300.0]], [[-29.0, -40.0]]])
+
+check_photograph = Exercise(
+    lambda x, mean: Preprocessing(mean=mean).to_image(x),
+    hand=[Case((_INPUT, (10.0, 20.0, 30.0)), [[[1, 2, 3], [0, 255, 6]]])],
+    draw=_draw_input,
+    laws=[Law("there and back again", _there_and_back)],
     mistakes={
-        "red, green, blue, less the mean of blue, green, red": lambda image, mean: (
-            image.transpose(2, 0, 1) - np.reshape(mean, (3, 1, 1))
+        "blue, green, red as it was": lambda x, mean: _back(x, mean, order=(0, 1, 2)),
+        "reshaped, not transposed": lambda x, mean: (
+            _back(x, mean).transpose(2, 0, 1).reshape(*x.shape[1:], 3)
         ),
-        "reshaped, not transposed": lambda image, mean: (
-            image[:, :, ::-1].reshape(3, *image.shape[:2]) - np.reshape(mean, (3, 1, 1))
-        ),
-        "bytes less bytes": lambda image, mean: (
-            image[:, :, ::-1].transpose(2, 0, 1) - np.reshape(mean, (3, 1, 1)).astype(np.uint8)
-        ),
+        "bytes that start again at 0": lambda x, mean: _back(x, mean, low=-999, high=999),
+        "cut to whole numbers, not rounded": lambda x, mean: _back(x, mean, rounded=np.trunc),
     },
-    shown=Preprocessing.to_input,
-    hint="image[:, :, ::-1] turns the colours around; transpose(2, 0, 1) brings them to the front",
-    tolerance=1e-6,  # the library's answer is in float32
+    shown=Preprocessing.to_image,
+    hint="add the mean; np.rint; np.clip; transpose(1, 2, 0); turn the colours; astype(np.uint8)",
 )
 
 # -- Where the crop starts -----------------------------------------------------------------------
@@ -113,51 +111,7 @@ check_crop_offset = Exercise(
     hint="first find the place of pixel 0: a layer adds stride * ((k - 1) / 2 - p) to it",
 )
 
-# -- Counting, and what it is worth --------------------------------------------------------------
-
-
-def _draw_maps(rng) -> tuple[np.ndarray, np.ndarray, int]:
-    labels, predictions = rng.integers(0, 21, (2, 5, 7), np.uint8)  # bytes, as data sets have them
-    labels[rng.random(labels.shape) < 0.2] = 255
-    return labels, predictions, 21
-
-
-def _counts_add_up(attempt, rng):
-    labels, predictions, K = _draw_maps(rng)
-    halves = [attempt(labels[rows], predictions[rows], K) for rows in (slice(2), slice(2, None))]
-    whole = attempt(labels, predictions, K)
-    if not np.array_equal(halves[0] + halves[1], whole):
-        return "the counts of two halves do not add up to those of the whole"
-    return None
-
-
-check_confusion = Exercise(
-    lambda labels, predictions, K: confusion_counts(labels, predictions, K, 255),
-    hand=[
-        Case(
-            (np.array([0, 0, 1, 2, 255]), np.array([0, 1, 1, 1, 2]), 3),
-            [[1, 1, 0], [0, 1, 0], [0, 1, 0]],
-        )
-    ],
-    draw=_draw_maps,
-    laws=[Law("counts add up", _counts_add_up)],
-    mistakes={
-        "the prediction names the row": lambda labels, predictions, K: (
-            confusion_counts(labels, predictions, K, 255).T
-        ),
-        "void counted as background": lambda labels, predictions, K: confusion_counts(
-            np.where(labels == 255, 0, labels), predictions, K, 255
-        ),
-        "21 times a byte does not fit into a byte": lambda labels, predictions, K: np.bincount(
-            (np.uint8(K) * labels + predictions)[labels != 255], minlength=K * K
-        )[: K * K].reshape(K, K),
-        "too short where the last class is missing": lambda labels, predictions, K: np.bincount(
-            (labels * K + predictions)[labels != 255]
-        ),
-    },
-    shown=confusion_counts,
-    hint="the pair (i, j) has the number K * i + j; np.bincount counts numbers; bytes end at 255",
-)
+# -- What the counts are worth -------------------------------------------------------------------
 
 
 def _mean_iu(counts) -> float:
@@ -193,6 +147,8 @@ check_mean_iu = Exercise(
         # 3 / (4 + 4 - 3) and 1 / (2 + 2 - 1), and the mean of the two
         Case((np.array([[3, 1], [1, 1]]),), (3 / 5 + 1 / 3) / 2),
         Case((np.array([[2, 0, 1], [0, 0, 0], [0, 0, 1]]),), (2 / 3 + 1 / 2) / 2),
+        # A class that is only claimed has an IU, and it is 0.
+        Case((np.array([[2, 1], [0, 0]]),), (2 / 3 + 0) / 2),
     ],
     draw=_draw_counts,
     laws=[Law("truth and prediction can be exchanged", _same_from_both_sides)],
@@ -201,6 +157,9 @@ check_mean_iu = Exercise(
             counts, counts.sum(0) + counts.sum(1)
         ),
         "the share of the truth that was found": lambda counts: _mean_of(counts, counts.sum(1)),
+        "a class that is only claimed left out": lambda counts: _mean_of(
+            counts, (counts.sum(0) + counts.sum(1) - np.diagonal(counts)) * (counts.sum(1) > 0)
+        ),
         "a class that occurs nowhere counts as 0": lambda counts: _mean_of(
             counts, counts.sum(0) + counts.sum(1) - np.diagonal(counts), absent=0.0
         ),

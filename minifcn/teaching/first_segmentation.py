@@ -63,83 +63,92 @@ TRUTH = np.array([[1, 1, 0], [255, 0, 0]])
 GUESS = np.array([[1, 0, 0], [1, 1, 0]])
 
 
-def _counted(labels, predictions) -> ConfusionMatrix:
-    return ConfusionMatrix(max(labels[labels != VOID].max(), predictions.max()) + 1).update(
-        labels, predictions
-    )
+def _counted(labels, predictions, K) -> ConfusionMatrix:
+    return ConfusionMatrix(K).update(labels, predictions)
 
 
-def _draw(rng) -> tuple[np.ndarray, np.ndarray]:
-    labels, predictions = rng.integers(0, 3, (2, 5, 7))
+def _draw(rng) -> tuple[np.ndarray, np.ndarray, int]:
+    """Of five classes, 3 is predicted where it never is, and 4 occurs in neither map."""
+    labels, predictions = rng.integers(0, 3, (5, 7)), rng.integers(0, 4, (5, 7))
     labels[rng.random(labels.shape) < 0.2] = VOID
-    labels[0, 0] = predictions[0, 0] = 2  # so that each of the three classes occurs
-    return labels, predictions
+    labels[0, :3], predictions[0, :4] = (0, 1, 2), (0, 1, 2, 3)
+    return labels, predictions, 5
 
 
-def _draw_with_class(rng) -> tuple[np.ndarray, np.ndarray, int]:
-    return *_draw(rng), int(rng.integers(0, 3))
+def _void_does_not_matter(attempt, rng):
+    labels, predictions, K = _draw(rng)
+    others = np.where(labels == VOID, 0, predictions)
+    first, second = (attempt(labels, guess, K) for guess in (predictions, others))
+    if not abs(first - second) < 1e-12:
+        return f"{first} becomes {second} when only predictions at void pixels change"
+    return None
 
 
-def _void_does_not_matter(*further) -> Law:
-    """further: arguments behind the two maps."""
-
-    def test(attempt, rng):
-        labels, predictions = _draw(rng)
-        others = np.where(labels == VOID, 0, predictions)
-        first, second = (attempt(labels, guess, *further) for guess in (predictions, others))
-        if not abs(first - second) < 1e-12:
-            return f"{first} becomes {second} when only predictions at void pixels change"
-        return None
-
-    return Law("void pixels do not matter", test)
+def _recall(labels, predictions, K, absent=np.nan) -> list[float]:
+    """The share of each class's pixels that was found."""
+    found = [predictions[labels == k] == k for k in range(K)]
+    return [hits.mean() if hits.size else absent for hits in found]
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> float:
-    return part.sum() / whole.sum()
+def _weighted(labels, predictions, K, void=VOID, weigh=lambda labels, predictions: labels):
+    """Frequency weighted IU, but pixels labelled ``void`` are left out, others weighed."""
+    total, valid = 0.0, labels != void
+    weights = weigh(labels, predictions)[labels != VOID]
+    for k in range(K):
+        truth, guess = (labels == k)[valid], (predictions == k)[valid]
+        if truth.any() or guess.any():
+            total += (weights == k).mean() * (truth & guess).sum() / (truth | guess).sum()
+    return total
 
 
-check_pixel_accuracy = Exercise(
-    lambda labels, predictions: _counted(labels, predictions).pixel_accuracy,
+check_mean_accuracy = Exercise(
+    lambda labels, predictions, K: _counted(labels, predictions, K).mean_accuracy,
     hand=[
-        Case((np.array([[0, 1], [1, 255]]), np.array([[0, 1], [0, 1]])), 2 / 3),
-        Case((TRUTH, GUESS), 3 / 5),
+        # Of three pixels of class 0 two are found, of two of class 1 one.
+        Case((TRUTH, GUESS, 2), (2 / 3 + 1 / 2) / 2),
+        # A third class that does not occur changes nothing.
+        Case((TRUTH, GUESS, 3), (2 / 3 + 1 / 2) / 2),
     ],
     draw=_draw,
-    laws=[_void_does_not_matter()],
+    laws=[Law("void pixels do not matter", _void_does_not_matter)],
     mistakes={
-        "void pixels counted as wrong": lambda labels, predictions: _share(
-            labels == predictions, np.ones_like(labels)
+        "pixel accuracy": lambda labels, predictions, K: (labels == predictions)[
+            labels != VOID
+        ].mean(),
+        "a class without pixels counts as 0": lambda labels, predictions, K: np.mean(
+            _recall(labels, predictions, K, absent=0.0)
         ),
-        "the background left out": lambda labels, predictions: _share(
-            (labels == predictions) & (labels > 0), (labels > 0) & (labels != VOID)
+        "the share of what was claimed that is right": lambda labels, predictions, K: np.nanmean(
+            _recall(np.where(labels == VOID, VOID, predictions), labels, K)
         ),
     },
-    shown=ConfusionMatrix.pixel_accuracy.fget,
-    hint="valid = labels != 255; compare labels[valid] with predictions[valid]",
+    shown=ConfusionMatrix.accuracy.fget,
+    hint="for each k in the labels: the mean of predictions[labels == k] == k",
 )
 
-check_iu = Exercise(
-    lambda labels, predictions, k: _counted(labels, predictions).iu[k],
+check_weighted_iu = Exercise(
+    lambda labels, predictions, K: _counted(labels, predictions, K).frequency_weighted_iu,
     hand=[
-        # Class 1: two pixels of truth, two of the guess that are not void, one of both.
-        Case((TRUTH, GUESS, 1), 1 / 3),
-        # Class 0: three pixels of truth, three of the guess, two of both.
-        Case((TRUTH, GUESS, 0), 2 / 4),
+        # Class 0: three pixels of five, IU 2/4. Class 1: two pixels of five, IU 1/3.
+        Case((TRUTH, GUESS, 2), 3 / 5 * 2 / 4 + 2 / 5 * 1 / 3),
+        Case((TRUTH, GUESS, 3), 3 / 5 * 2 / 4 + 2 / 5 * 1 / 3),
     ],
-    draw=_draw_with_class,
-    laws=[_void_does_not_matter(2)],
+    draw=_draw,
+    laws=[Law("void pixels do not matter", _void_does_not_matter)],
     mistakes={
-        "void pixels counted into the union": lambda labels, predictions, k: _share(
-            (labels == k) & (predictions == k), (labels == k) | (predictions == k)
+        "void pixels counted into the union": lambda labels, predictions, K: _weighted(
+            labels, predictions, K, void=None
         ),
-        "the intersection counted twice": lambda labels, predictions, k: (
-            ((labels == k) & (predictions == k)).sum()
-            / ((labels == k).sum() + ((predictions == k) & (labels != VOID)).sum())
+        "weighed by what was predicted": lambda labels, predictions, K: _weighted(
+            labels, predictions, K, weigh=lambda labels, predictions: predictions
         ),
-        "the share of the truth that was found": lambda labels, predictions, k: _share(
-            (labels == k) & (predictions == k), labels == k
+        "the share of the truth that was found": lambda labels, predictions, K: np.nansum(
+            np.multiply(
+                _recall(labels, predictions, K, absent=0.0),
+                [(labels == k).sum() / (labels != VOID).sum() for k in range(K)],
+            )
         ),
     },
-    shown=ConfusionMatrix.iu.fget,
-    hint="first forget the void pixels in both maps; then count 'and' and 'or'",
+    shown=ConfusionMatrix.frequency_weighted_iu.fget,
+    hint="keep the pixels whose label is not void; a class without any has no share, and adds 0",
 )

@@ -128,6 +128,7 @@ def _draw_states(rng) -> tuple[dict, dict]:
     shapes = {"conv": (4, 3), "fc7": (2, 5), "score_fr": (3, 2)}
     old = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
     new = {name: np.zeros(shape) for name, shape in shapes.items()}
+    new["fc7"] = np.zeros((2, 1, 5, 1))  # the same values, as a convolution
     return {**new, "score_pool4": np.zeros((3, 4))}, {**old, "upscore": rng.standard_normal(6)}
 
 
@@ -146,10 +147,18 @@ check_copy = Exercise(
     mistakes={
         "names that the new net does not have": lambda new, old: {**new, **old},
         "sizes that do not fit": lambda new, old: {name: old.get(name, new[name]) for name in new},
+        "only where the shapes are equal": lambda new, old: {
+            name: old[name] if name in old and old[name].shape == array.shape else array
+            for name, array in new.items()
+        },
+        "not brought into the new shape": lambda new, old: {
+            name: old[name] if name in old and old[name].size == array.size else array
+            for name, array in new.items()
+        },
         "by position": lambda new, old: dict(zip(new, old.values(), strict=False)),
     },
     shown=copy_weights,
-    hint="for each name of the new net: is it in the old one, and has it as many values there?",
+    hint="for each name of the new net: has the old one as many values? old[name].reshape(...)",
 )
 
 # -- Near a boundary -----------------------------------------------------------------------------
