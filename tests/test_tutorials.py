@@ -144,7 +144,7 @@ def test_every_picture_has_a_text_alternative(notebook):
 
 def test_cells_are_short(tutorial):
     for cell in BUILD["read"](tutorial).cells:
-        if cell.cell_type == "code" and "hide-input" not in cell.metadata.get("tags", ()):
+        if cell.cell_type == "code":
             lines = [line for line in cell.source.splitlines() if line.strip()]
             assert len(lines) <= CELL_LINES, cell.source
 

@@ -547,17 +547,22 @@ matrix = mf.metrics.ConfusionMatrix(10).update(y[unseen], found)
 assert np.array_equal(counts, matrix.counts)
 assert np.isclose(np.trace(counts) / counts.sum(), matrix.pixel_accuracy)
 
+
+# %% tags=["hide-input"]
+def draw_counts(ax):
+    ax.imshow(np.sqrt(counts), cmap="cividis")  # the root: one mistake shall be seen beside fifty
+    for i, j in np.argwhere(counts):
+        colour = "black" if counts[i, j] > 15 else "white"
+        ax.text(j, i, counts[i, j], ha="center", va="center", color=colour, fontsize=11)
+    ax.set(xticks=range(10), yticks=range(10), xlabel="read as", ylabel="is")
+
+
 # %% tags=["hide-input", "cover"] slideshow={"slide_type": "-"}
 wrong = np.flatnonzero(found != y[unseen])[:8]
 figure = panels(size=(8.6, 4.4))[0]
 figure.clear()
 left, right = figure.subfigures(1, 2, width_ratios=(1.1, 1))
-ax = left.subplots()
-ax.imshow(np.sqrt(counts), cmap="cividis")  # the root: one mistake shall be seen beside fifty
-for i, j in np.argwhere(counts):
-    colour = "black" if counts[i, j] > 15 else "white"
-    ax.text(j, i, counts[i, j], ha="center", va="center", color=colour, fontsize=11)
-ax.set(xticks=range(10), yticks=range(10), xlabel="read as", ylabel="is")
+draw_counts(left.subplots())
 for ax, number in zip(right.subplots(2, 4).flat, range(8)):
     ax.axis("off")
     if number < len(wrong):

@@ -103,6 +103,17 @@ except ValueError as error:
 # to 12 numbers, and one output multiplies each with a weight of its own. But a weight for each
 # place of a window is what a filter is. Only the way in which the numbers are written differs.
 
+
+# %% tags=["hide-input"]
+def numbered(ax, values, title):
+    ax.imshow(values, vmin=-3, vmax=11, cmap="cividis")
+    for (i, j), number in np.ndenumerate(values):
+        colour = "black" if number > 5 else "white"
+        ax.text(j, i, f"w{number}", ha="center", va="center", color=colour, fontsize=12)
+    ax.set_title(title, fontsize=12)
+    ax.axis("off")
+
+
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
 row = np.arange(12)
 figure = panels(size=(7.2, 3.1))[0]
@@ -112,12 +123,7 @@ axes = figure.subplot_mosaic([["row", "row"], ["first", "second"]], gridspec_kw=
 places = {"row": row[None], "first": row[:6].reshape(2, 3), "second": row[6:].reshape(2, 3)}
 titles = {"row": "a row of the matrix: 12 weights", "first": "filter, channel 0"}
 for name, ax in axes.items():
-    ax.imshow(places[name], vmin=-3, vmax=11, cmap="cividis")
-    for (i, j), number in np.ndenumerate(places[name]):
-        colour = "black" if number > 5 else "white"
-        ax.text(j, i, f"w{number}", ha="center", va="center", color=colour, fontsize=12)
-    ax.set_title(titles.get(name, "filter, channel 1"), fontsize=12)
-    ax.axis("off")
+    numbered(ax, places[name], titles.get(name, "filter, channel 1"))
 show(figure, "Twelve weights w0 to w11: as one row of a matrix, and as a filter of two channels, "
      "two rows and three columns.")  # fmt: skip
 
@@ -551,16 +557,20 @@ if found:
     for k in np.argsort(-p.max(axis=(1, 2)))[:5]:
         print(f"  {p[k].max():6.1%}  {names[k]}")
 
+# %% tags=["hide-input"]
+if found:  # where the map's first and last places lie in the photograph, with half a step around
+    height, width, _ = photograph.shape
+    across = geometry.trace(dense_squeezenet, (height, width)).rows[-1].axes[::-1]
+    ends = [[float(a.start + a.stride * (o + side)) for o, side in ((0, -0.5), (n - 1, 0.5))]
+            for a, n in zip(across, p.shape[:0:-1])]  # fmt: skip
+
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
 if found:
     figure, axes = panels(2, 2, size=(8, 5.6))
     axes[0, 0].imshow(Image.fromarray(photograph).resize((320, 214)))
     axes[0, 0].set(title="the photograph")
-    across = geometry.trace(dense_squeezenet, photograph.shape[:2]).rows[-1].axes[::-1]
-    ends = [[float(a.start + a.stride * (o + side)) for o, side in ((0, -0.5), (n - 1, 0.5))]
-            for a, n in zip(across, p.shape[:0:-1])]  # fmt: skip
     for ax, name in zip(axes.flat[1:], ("tile roof", "lakeside, lakeshore", "organ, pipe organ")):
-        k, (height, width, _) = names.index(name), photograph.shape
+        k = names.index(name)
         ax.imshow(photograph[::3, ::3].mean(axis=2), cmap="gray", extent=(0, width, height, 0))
         ax.imshow(
             p[k], vmin=0, vmax=1, cmap="cividis", alpha=0.8, extent=(*ends[0], *ends[1][::-1])

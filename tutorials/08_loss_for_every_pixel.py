@@ -465,6 +465,11 @@ middle = int(vertical.start)
 cell_labels = labels[:, middle::stride, middle::stride][:, :rows, :columns]
 patches.shape, cell_labels.shape
 
+# %% tags=["hide-input"]
+times_read = np.zeros((H, W))
+for i, j in np.ndindex(rows, columns):
+    times_read[stride * i : stride * i + field, stride * j : stride * j + field] += 1
+
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
 figure, axes = panels(1, 2, size=(8.2, 3.1))
 axes[0].imshow(photo)
@@ -472,9 +477,6 @@ for i, j, colour in ((2, 7, COLOURS[4]), (2, 8, COLOURS[5]), (3, 8, "white")):
     axes[0].add_patch(Rectangle((stride * j - 0.5, stride * i - 0.5), field, field, fill=False,
         ec=colour, lw=2))  # fmt: skip
 axes[0].set_title(f"three of {rows * columns} windows")
-times_read = np.zeros((H, W))
-for i, j in np.ndindex(rows, columns):
-    times_read[stride * i : stride * i + field, stride * j : stride * j + field] += 1
 drawn = axes[1].imshow(times_read, cmap="cividis")
 axes[1].set_title("windows that a pixel is in")
 figure.colorbar(drawn, ax=axes[1], shrink=0.8)

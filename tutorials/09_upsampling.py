@@ -185,10 +185,12 @@ def spread2d(x, w, s, p=0):
     return y[p : y.shape[0] - p, p : y.shape[1] - p]
 
 
-# %% tags=["hide-input"] slideshow={"slide_type": "-"}
+# %% tags=["hide-input"]
 small, kernel = np.array([[4.0, 8.0, 2.0]]), np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 16
-figure, axes = panels(2, 2, size=(9, 4.8))
 parts = [small * (np.arange(3) == i) for i in range(3)] + [small]
+
+# %% tags=["hide-input"] slideshow={"slide_type": "-"}
+figure, axes = panels(2, 2, size=(9, 4.8))
 for one, part, title in zip(
     axes.flat, parts, ("4 × kernel", "8 × kernel", "2 × kernel", "their sum")
 ):

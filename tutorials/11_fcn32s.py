@@ -255,13 +255,15 @@ assert mf.geometry.offsets(vgg)["score"] == (-first, -first) == (19, 19)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Along one axis
 
-# %% tags=["hide-input"] slideshow={"slide_type": "-"}
+# %% tags=["hide-input"]
 SIDE = 160
 traced = mf.geometry.trace(vgg, (SIDE, SIDE))
 padded = {"image": (0, 1, SIDE), "padded": (-100, 1, SIDE + 200)}
 for name in ("pool5", "score_fr", "upscore", "score"):
     axis = traced[name].axes[0]
     padded[name] = float(axis.start), float(axis.stride), traced[name].shape[2]
+
+# %% tags=["hide-input"] slideshow={"slide_type": "-"}
 figure, axes = panels(size=(9, 3.2))
 for y, (name, (begin, step, count)) in enumerate(padded.items()):
     centres = begin + step * np.arange(count)

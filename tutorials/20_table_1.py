@@ -233,7 +233,7 @@ assert depth == list(printed["convolution layers"])
 assert counts == [8, 16, 58]
 table([("convolutions, all", *counts), ("in depth", *depth)])
 
-# %% tags=["hide-input"] slideshow={"slide_type": "-"}
+# %% tags=["hide-input"]
 found = depths(nets[2])
 rows = [row for row in nn.table(nets[2]) if row[0].startswith("inception_3a/")]
 rows = [row for row in rows if not isinstance(row[1], nn.ReLU)]
@@ -243,6 +243,7 @@ def short(name):
     return name.removeprefix("inception_3a/").replace("relu_", "")
 
 
+# %% tags=["hide-input"] slideshow={"slide_type": "-"}
 boxes = [("pool2/3x3_s2", "pool2", f"depth {found['pool2/3x3_s2']}", "input")]
 boxes += [
     (short(name), short(name), f"depth {found[name]}",
@@ -449,15 +450,12 @@ for y, (_, chain, kernel) in enumerate(bars):
     text = f"offset {-first:g}" + ("" if whole else ": between two pixels")
     axes.text(first + 2, y, text, va="center", color="white" if whole else "black")
 axes.set_yticks(range(4), [f"{name}, {kernel}" for name, _, kernel in bars])
-axes.invert_yaxis()
-axes.set_xlim(-24, 50)
+axes.set(xlim=(-24, 50), ylim=(3.5, -0.5))
 axes.set_xlabel("pixels of the image; | is the centre of the first score")
-show(
-    figure,
-    f"The kernel around the first score: for VGG16 at {float(start(VGG16)):g} one of 64 begins at "
-    f"-{offset(VGG16, 64)} and one of 63 between two pixels; for AlexNet at "
-    f"{float(start(ALEXNET)):g} it is 63 that begins on a pixel, at -{offset(ALEXNET, 63)}.",
-)
+show(figure, f"The kernel around the first score: for VGG16 at {float(start(VGG16)):g} one of 64 "
+     f"begins at -{offset(VGG16, 64)} and one of 63 between two pixels; for AlexNet at "
+     f"{float(start(ALEXNET)):g} it is 63 that begins on a pixel, at "
+     f"-{offset(ALEXNET, 63)}.")  # fmt: skip
 
 # %% [markdown]
 # VGG's windows of 2 have their centre between two pixels, and so its maps lie between pixels of
