@@ -563,6 +563,7 @@ if found:  # where the map's first and last places lie in the photograph, with h
     across = geometry.trace(dense_squeezenet, (height, width)).rows[-1].axes[::-1]
     ends = [[float(a.start + a.stride * (o + side)) for o, side in ((0, -0.5), (n - 1, 0.5))]
             for a, n in zip(across, p.shape[:0:-1])]  # fmt: skip
+    area = (*ends[0], *ends[1][::-1])
 
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
 if found:
@@ -572,9 +573,7 @@ if found:
     for ax, name in zip(axes.flat[1:], ("tile roof", "lakeside, lakeshore", "organ, pipe organ")):
         k = names.index(name)
         ax.imshow(photograph[::3, ::3].mean(axis=2), cmap="gray", extent=(0, width, height, 0))
-        ax.imshow(
-            p[k], vmin=0, vmax=1, cmap="cividis", alpha=0.8, extent=(*ends[0], *ends[1][::-1])
-        )
+        ax.imshow(p[k], vmin=0, vmax=1, cmap="cividis", alpha=0.8, extent=area)
         ax.set(title=f"{name}, up to {p[k].max():.0%}", xlim=(0, width), ylim=(height, 0))
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
