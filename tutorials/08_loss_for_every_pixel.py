@@ -30,7 +30,7 @@ from minifcn import geometry, nn
 from minifcn.data.scenes import scene
 from minifcn.teaching import panels, seconds, show
 from minifcn.teaching.pixel_loss import (
-    check_log_softmax,
+    check_log_softmax_gradient,
     check_loss_gradient,
     check_mean_loss,
     check_rates,
@@ -571,19 +571,22 @@ assert np.abs(leaf.grad.sum(axis=(0, 2, 3))).max() < 1e-12
 #
 # ## Your turn
 #
-# **1.** The logarithm of softmax for scores (N, K, H, W), for scores of any size.
+# **1.** Back through `log_softmax`: from `gy`, the slope of something in each $y = \log p$, to its
+# slope in the scores. The gradient above is the case where `gy` is $-\frac{1}{V}$ at the label and
+# 0 elsewhere. $y_k = s_k - \log \sum_j e^{s_j}$ holds all that is needed, and the scores are not:
+# $y$ is enough.
 
 
 # %% tags=["exercise"]
-def my_log_softmax(scores):
-    """(N, K, H, W): log p."""
+def my_log_softmax_backward(gy, y):
+    """(N, K, H, W), classes on axis 1."""
     # your lines
 
 
-check_log_softmax(my_log_softmax)
+check_log_softmax_gradient(my_log_softmax_backward)
 
 # %% tags=["solution"]
-check_log_softmax.solution()
+check_log_softmax_gradient.solution()
 
 # %% [markdown]
 # **2.** The mean loss over all pixels that are not 255, with a weight for each class: a pixel

@@ -1,4 +1,4 @@
-"""Exercises of tutorial 08: log-softmax, the masked mean, its gradient, and its learning rate."""
+"""Exercises of tutorial 08: back through log-softmax; the mean loss, its gradient, its rates."""
 
 import numpy as np
 
@@ -6,44 +6,66 @@ from .. import functions as F
 from ..autograd import Tensor
 from ..backends import use_backend
 from ..functions.loss import PixelLoss
-from ..kernels.reference import cross_entropy_grad, log_softmax
+from ..kernels.reference import (
+    cross_entropy_grad,
+    log_softmax,
+    log_softmax_grad,
+    softmax_grad,
+)
 from .exercise import Case, Exercise, Law, gradient_law, library_backward
 
 VOID = 255
 
 
-def _naive_log_softmax(scores):
-    with np.errstate(all="ignore"):
-        return np.log(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True))
+def _draw_log_softmax(rng) -> tuple[np.ndarray, np.ndarray]:
+    """gy, and y = log p of random scores: (N, K, H, W)."""
+    gy, scores = rng.standard_normal((2, 2, 3, 2, 4))
+    return gy, log_softmax(4 * scores, 1)
 
 
-def _invariant(attempt, rng):
+def _agrees_with_differences(attempt, rng):
+    """backward(gy, y) knows the scores by their y alone: gradient_law wants the scores."""
+    law = gradient_law(
+        lambda scores: log_softmax(scores, 1),
+        lambda rng: (2 * rng.standard_normal((1, 3, 2, 4)),),
+    )
+    return law.test(lambda gy, scores: attempt(gy, log_softmax(scores, 1)), rng)
+
+
+def _sums_to_zero(attempt, rng):
     """The same number added to all classes of a pixel changes nothing."""
-    scores = rng.standard_normal((1, 3, 2, 4))
-    moved = scores + 500 * rng.standard_normal((1, 1, 2, 4))
-    wrong = np.abs(attempt(moved) - attempt(scores)).max()
-    if not wrong <= 1e-9:
-        return f"a number added to all classes of a pixel changes the result by {wrong:.3g}"
+    sums = np.sum(attempt(*_draw_log_softmax(rng)), axis=1)
+    if not np.abs(sums).max() <= 1e-9:
+        return f"over the classes of a pixel they add up to {sums.flat[np.abs(sums).argmax()]:.3g}"
     return None
 
 
-check_log_softmax = Exercise(
-    lambda scores: log_softmax(scores, 1),
+_LOG_HALVES = np.full((1, 2, 1, 1), -np.log(2))
+_LOG_QUARTERS = np.log([0.25, 0.75]).reshape(1, 2, 1, 1)
+
+check_log_softmax_gradient = Exercise(
+    lambda gy, y: log_softmax_grad(gy, y, 1),
     hand=[
-        Case((np.zeros((1, 2, 1, 1)),), np.full((1, 2, 1, 1), -np.log(2))),
-        Case((np.array([1000.0, 0.0]).reshape(1, 2, 1, 1),), [[[[0.0]], [[-1000.0]]]]),
+        # what the first class's logarithm asks for: 1 - p there, and - p of the others
+        Case((np.array([[[[1.0]], [[0.0]]]]), _LOG_HALVES), [[[[0.5]], [[-0.5]]]]),
+        Case((np.array([[[[4.0]], [[8.0]]]]), _LOG_QUARTERS), [[[[1.0]], [[-1.0]]]]),
+        Case((np.array([[[[-1.0]], [[-1.0]]]]), _LOG_HALVES), [[[[0.0]], [[0.0]]]]),
     ],
-    draw=lambda rng: (5 * rng.standard_normal((2, 3, 2, 4)),),
-    laws=[Law("only differences of scores count", _invariant)],
+    draw=_draw_log_softmax,
+    laws=[
+        Law("the gradients of a pixel's classes add up to 0", _sums_to_zero),
+        Law("the gradient agrees with finite differences", _agrees_with_differences),
+    ],
     mistakes={
-        "overflow": _naive_log_softmax,
-        "over the columns instead of the classes": lambda scores: log_softmax(scores, -1),
-        "the largest of all pixels instead of its own": lambda scores: (
-            _naive_log_softmax(scores - scores.max())),
+        "softmax's gradient, of p": lambda gy, y: softmax_grad(gy, np.exp(y), 1),
+        "p without the sum of gy": lambda gy, y: gy - np.exp(y),
+        "y taken for p": lambda gy, y: gy - y * gy.sum(axis=1, keepdims=True),
+        "over the columns instead of the classes": lambda gy, y: log_softmax_grad(gy, y, -1),
+        "the other classes forgotten": lambda gy, y: gy * (1 - np.exp(y)),
     },
-    shown=log_softmax,
-    hint="axis 1; after subtracting its largest the scores are at most 0 and nothing overflows",
-)  # fmt: skip
+    shown=log_softmax_grad,
+    hint="y_k = s_k - log(sum of e^s_j): every y of the pixel depends on s_k; p = np.exp(y)",
+)
 
 
 def _mean_loss(scores, labels, weight) -> float:
