@@ -263,7 +263,8 @@ def _correlate(
                 c1 = min(c0 + block, C)
                 b = packed
                 if whole:
-                    pack_block(form, row, w_at, g, (k0, filters), (c0, c1), (KH, KW), b)
+                    tap = (c1 - c0) * row * item
+                    pack_block(form, row, w_at, g, (k0, filters), (c0, c1), (KH, KW), b, tap)
                 else:
                     b += p * panel_bytes + c0 * KH * KW * row * item
                 depth = c1 - c0

@@ -268,7 +268,8 @@ def _correlate_weights(
             filters = min(width, K - p * width)
             here = sums + (p - p0) * panel_sums
             there = gw + share * w_share + g * w_g + p * width * w_k + c0 * w_c
+            row = row_of(form, filters)
             unpack_block(
-                form, row_of(form, filters), here, there, (w_k, w_c, w_i, w_j),
+                form, row, here, depth * row * item, there, (w_k, w_c, w_i, w_j),
                 (filters, depth, KH, KW),
             )  # fmt: skip

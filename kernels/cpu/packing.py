@@ -65,7 +65,8 @@ def pack_piece(form, w, shape, packed, block, number):
         filters = k0, min(width, K - k0)
         row = row_of(form, filters[1])
         target = packed + (p * C * width + c0 * row) * KH * KW * item
-        pack_block(form, row, w, p // panels, filters, span, (KH, KW), target)
+        tap = (span[1] - c0) * row * item
+        pack_block(form, row, w, p // panels, filters, span, (KH, KW), target, tap)
 
 
 @kernel()
@@ -75,10 +76,10 @@ def row_of(form, filters):
 
 
 @kernel()
-def pack_block(form, width, w, g, filters, channels, window, target):
+def pack_block(form, width, w, g, filters, channels, window, target, tap):
     """[i][j][c][filter] for some filters (first, count) and channels (first, end).
 
-    width: numbers in a row of the panel.
+    width: numbers in a row of the panel; tap: bytes from a tap [i][j] to the next.
     """
     item, vector = itemsize(form), lanes(form)
     (k0, count), (c0, c1), (KH, KW) = filters, channels, window
@@ -92,7 +93,7 @@ def pack_block(form, width, w, g, filters, channels, window, target):
     beside = runs > 1 and w_c >= vector * item
     squares = count >= vector and run > 0 and (run >= vector or beside)
     if count < width:
-        clear(target, KH * KW * depth * width * item)
+        clear(target, KH * KW * tap)
     if squares:
         table = np.empty(3 * vector, np.int64)
         for c in range(runs):
@@ -103,7 +104,7 @@ def pack_block(form, width, w, g, filters, channels, window, target):
                 f = first
                 if run >= vector or c == runs - 1:
                     f = min(first, run - vector)
-                _places(table, target, c, f, run, depth, (KH, KW), backwards, width * item)
+                _places(table, target, c, f, run, (KH, KW), backwards, tap, width * item)
                 for k in range(0, count, vector):
                     k = min(k, count - vector)
                     here = start + k * w_k + f * item
@@ -114,7 +115,7 @@ def pack_block(form, width, w, g, filters, channels, window, target):
         for i in range(KH):
             for j in range(KW):
                 here = source + c * w_c + i * w_i + j * w_j
-                there = target + ((i * KW + j) * depth + c) * width * item
+                there = target + (i * KW + j) * tap + c * width * item
                 if w_k == item and count == width:
                     copy_vectors(form, there, here, width // vector, False)
                 elif w_k == item:
@@ -125,8 +126,11 @@ def pack_block(form, width, w, g, filters, channels, window, target):
 
 
 @kernel()
-def unpack_block(form, width, panel, target, strides, shape):
-    """[i][j][c][filter] of one panel to weights with these distances of filter, channel, i, j."""
+def unpack_block(form, width, panel, tap, target, strides, shape):
+    """[i][j][c][filter] of one panel to weights with these distances of filter, channel, i, j.
+
+    tap: bytes from a tap [i][j] of the panel to the next.
+    """
     (w_k, w_c, w_i, w_j), (filters, depth, KH, KW) = strides, shape
     item, vector = itemsize(form), lanes(form)
     runs, run = _runs(item, (w_c, w_i, w_j), depth, (KH, KW))
@@ -135,7 +139,7 @@ def unpack_block(form, width, panel, target, strides, shape):
         for c in range(runs):
             for f in range(0, run, vector):
                 f = min(f, run - vector)
-                _places(table, panel, c, f, run, depth, (KH, KW), False, width * item)
+                _places(table, panel, c, f, run, (KH, KW), False, tap, width * item)
                 for k in range(0, filters, vector):
                     k = min(k, filters - vector)
                     there = target + k * w_k + c * w_c + f * item
@@ -144,7 +148,7 @@ def unpack_block(form, width, panel, target, strides, shape):
     for c in range(depth):
         for i in range(KH):
             for j in range(KW):
-                here = panel + ((i * KW + j) * depth + c) * width * item
+                here = panel + (i * KW + j) * tap + c * width * item
                 there = target + c * w_c + i * w_i + j * w_j
                 if w_k == item:
                     move(there, here, filters * item)
@@ -172,10 +176,11 @@ def _runs(item, strides, depth, window):
 
 
 @kernel()
-def _places(table, panel, c, f, run, depth, window, backwards, row):
+def _places(table, panel, c, f, run, window, backwards, tap_bytes, row):
     """The addresses in a panel [i][j][c] of as many numbers as the table is long, f, f + 1, ... of
-    a run that starts at channel c; rows of the panel are ``row`` bytes. Numbers before and behind
-    the run go where nobody reads them, to the last two thirds of the table."""
+    a run that starts at channel c; rows of the panel are ``row`` bytes, taps lie ``tap_bytes``
+    apart. Numbers before and behind the run go where nobody reads them, to the last two thirds of
+    the table."""
     taps, places = window[0] * window[1], len(table) // 3
     unread = address_of(table) + places * 8
     first, tap = divmod(max(f, 0), taps)
@@ -184,7 +189,7 @@ def _places(table, panel, c, f, run, depth, window, backwards, row):
         if not 0 <= f + v < run:
             table[v] = unread
             continue
-        table[v] = panel + ((taps - 1 - tap if backwards else tap) * depth + c) * row
+        table[v] = panel + (taps - 1 - tap if backwards else tap) * tap_bytes + c * row
         tap += 1
         if tap == taps:
             c, tap = c + 1, 0

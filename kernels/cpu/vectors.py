@@ -14,7 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 from . import isa
 from .compile import checksum_of
@@ -46,6 +46,17 @@ def shape_of(kind) -> tuple[int, int, int, int]:
     ((_, field),) = kind.dtype.fields.items()
     rows, vectors, lanes = field.type.shape
     return (field.type.dtype.bitwidth, rows, vectors, lanes)
+
+
+@register_jitable
+def spaced(size):
+    """At least ``size`` bytes, as an odd number of cache lines.
+
+    A transform reads or writes a vector in each of 16 to 64 arrays, one behind the other. Were
+    they a power of two apart, all those vectors would share a few sets of the first cache, and
+    wait for each other; at such distances every vector has a set of its own.
+    """
+    return (-(-size // 64) | 1) * 64
 
 
 class Vectors:

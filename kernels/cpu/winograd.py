@@ -32,7 +32,18 @@ from .tasks import room_of, tasks
 from .threads import parallel_for
 from .tile import PANEL, RELU, ROWS, STREAM, WIDE, heights, tiles
 from .transforms import FILTER, INPUT, OUTPUT, outputs, taps, tiles_of, transform
-from .vectors import clear, itemsize, kind, lanes, line_of, move, panel_width, settle, tile_rows
+from .vectors import (
+    clear,
+    itemsize,
+    kind,
+    lanes,
+    line_of,
+    move,
+    panel_width,
+    settle,
+    spaced,
+    tile_rows,
+)
 from .workspace import carve
 
 Pair = tuple[int, int]
@@ -72,8 +83,8 @@ def correlate(
     biases = panels_of(bias, 1, K, width) if bias is not None else None
     n = m + 2
     parts, room = carve(
-        n * n * block * (C * item + 64),  # V: rows not a power of two apart, or they would share
-        n * n * block * panels * width * item,  # M           a few sets of the cache
+        n * n * spaced(block * spaced(C * item)),  # V
+        n * n * spaced(block * panels * width * item),  # M
         n * n * C * item,  # a tile of x with zeros
         m * m * panels * width * item,  # a tile of y that is cut off
     )
@@ -94,11 +105,12 @@ def correlate(
 
 
 def transform_filters(w, m: int):
-    """U = G w G^T of w (1, K, C, 3, 3): [position][panel][channel][filter]."""
+    """U = G w G^T of w (1, K, C, 3, 3): [position][panel][channel][filter], spaced positions."""
     form = kind(w.dtype)
     _, K, C, _, _ = w.shape
     panels = -(-K // width_of(form))
-    u = aligned(((m + 2) ** 2, panels, C, width_of(form)), w.dtype)
+    position = spaced(panels * C * width_of(form) * w.itemsize)
+    u = aligned(((m + 2) ** 2, position // w.itemsize), w.dtype)
     where = (pointer(w), *w.strides)
     count = panels * -(-C // 16)
     parallel_for(
@@ -120,19 +132,19 @@ def _transform_filters(work, form, size, w, shape, u):
     K, C = shape
     width, item, vector = panel_width(form), itemsize(form), lanes(form) * itemsize(form)
     panels, chunks = -(-K // width), -(-C // 16)
-    filters = np.empty(9 * 16 * width * item + 64, np.uint8)
-    n = outputs(size) + 2
+    filters = np.empty(9 * spaced(16 * width * item) + 64, np.uint8)
+    n, position = outputs(size) + 2, spaced(panels * C * width * item)
     for task in tasks(work):
         p, c0 = task // chunks, task % chunks * 16
         c1 = min(c0 + 16, C)
         k0 = p * width
         r = taps(size)
-        pack_block(form, width, w, 0, (k0, min(width, K - k0)), (c0, c1), (r, r), line_of(filters))
-        row = (c1 - c0) * width * item
-        position = panels * C * width * item
+        count, row = min(width, K - k0), (c1 - c0) * width * item
+        tap, packed = spaced(row), line_of(filters)
+        pack_block(form, width, w, 0, (k0, count), (c0, c1), (r, r), packed, tap)
         target = u + (p * C + c0) * width * item
         transform(
-            form, FILTER, size, line_of(filters), 3 * row, row, vector,
+            form, FILTER, size, packed, 3 * tap, tap, vector,
             target, n * position, position, vector, row // vector, 0, 0,
         )  # fmt: skip
 
@@ -148,14 +160,15 @@ def _correlate(work, parts, form, size, block, x, y, u, biases, shape, origin, f
     n, panels, down, across = m + 2, -(-K // width), -(-OH // m), -(-OW // m)
     all_tiles = N * down * across
     columns = panels * width
-    v_row = C * item + 64
+    v_row = spaced(C * item)
     v, products, patch, piece = (
         room + parts[0],
         room + parts[1],
         room + parts[2],
         room + parts[3],
     )
-    v_position, m_position, m_panel = block * v_row, block * columns * item, block * width * item
+    v_position, m_position = spaced(block * v_row), spaced(block * columns * item)
+    u_position, m_panel = spaced(panels * C * width * item), block * width * item
     for task in tasks(work):
         first = task * block
         count = min(block, all_tiles - first)
@@ -167,7 +180,7 @@ def _correlate(work, parts, form, size, block, x, y, u, biases, shape, origin, f
         for position in range(n * n):
             a = v + position * v_position
             for p in range(panels):
-                b = u + (position * panels + p) * C * width * item
+                b = u + position * u_position + p * C * width * item
                 c = products + position * m_position + p * m_panel
                 for height, number, t in (
                     (low + 1, higher, 0),

@@ -21,7 +21,7 @@ from .tasks import room_of, tasks
 from .threads import parallel_for
 from .tile import ACCUMULATE, NOTHING, STEPS, WIDE, heights, tiles
 from .transforms import GRADIENT, INPUT, TAP, outputs, taps, tiles_of, transform
-from .vectors import itemsize, kind, lanes, line_of, panel_width, tile_rows
+from .vectors import itemsize, kind, lanes, line_of, panel_width, spaced, tile_rows
 from .winograd import to_positions
 from .workspace import carve
 
@@ -51,7 +51,7 @@ def correlate_weights(x, gy, gw, *, origin: Pair, m: int | None = None) -> None:
     n, down, across = m + 2, -(-OH // m), -(-OW // m)
     tiles = N * down * across
     per_tile = n * n * (C + panels * width) * item
-    shape = n * n, panels, C, width
+    shape = n * n, spaced(panels * C * width * item) // item
     alone = n * n * panels * C * width * item <= SUMS
     shares = min(SHARES, -(-tiles // TILES)) if alone else 1
     sums = aligned((shares, *shape), x.dtype)
@@ -66,8 +66,8 @@ def correlate_weights(x, gy, gw, *, origin: Pair, m: int | None = None) -> None:
     if alone:
         block = max(TILES, BLOCK // per_tile)
         places, room = carve(
-            n * n * block * (C * item + 64),
-            n * n * block * panels * width * item,
+            n * n * spaced(block * spaced(C * item)),
+            n * n * spaced(block * panels * width * item),
             n * n * max(C, K) * item,
         )
         sizes = tiles, shares, block, places
@@ -81,8 +81,8 @@ def correlate_weights(x, gy, gw, *, origin: Pair, m: int | None = None) -> None:
     else:
         chunk = min(tiles, max(TILES, CHUNK // per_tile))
         v, z = (
-            aligned((n * n, chunk, C + 16), x.dtype),
-            aligned((n * n, panels, chunk, width), x.dtype),
+            aligned((n * n, spaced(chunk * spaced(C * item)) // item), x.dtype),
+            aligned((n * n, spaced(chunk * panels * width * item) // item), x.dtype),
         )
         for first in range(0, tiles, chunk):
             count = min(chunk, tiles - first)
@@ -115,13 +115,11 @@ def _shares(work, form, size, sizes, x, gy, shape, origin, grid, sums):
     m = outputs(size)
     n, width, item = m + 2, panel_width(form), itemsize(form)
     panels = -(-K // width)
-    v_row = C * item + 64
     v, z, patch = room + places[0], room + places[1], room + places[2]
-    v_strides = v_row, block * v_row, 0, C
-    z_strides = width * item, panels * block * width * item, block * width * item, width
+    v_strides, z_strides = _distances(block, C, panels, width, item)
     for share in tasks(work):
         begin, end = all_tiles * share // shares, all_tiles * (share + 1) // shares
-        own = sums + share * n * n * panels * C * width * item
+        own = sums + share * n * n * spaced(panels * C * width * item)
         for first in range(begin, end, block):
             some = first, min(block, end - first)
             to_positions(
@@ -140,24 +138,31 @@ def _shares(work, form, size, sizes, x, gy, shape, origin, grid, sums):
 
 
 @kernel()
+def _distances(some, C, panels, width, item):
+    """Of V and Z with room for ``some`` tiles: from a tile, position, panel to the next, and the
+    channels of a panel (see ``to_positions``)."""
+    row, panel = spaced(C * item), some * width * item
+    return (row, spaced(some * row), 0, C), (width * item, spaced(panels * panel), panel, width)
+
+
+@kernel()
 def _transforms(work, form, size, x, gy, shape, origin, grid, some_tiles, v, z):
     """Some tiles a task, of a chunk."""
     (H, W, C, OH, OW, K), (first, count, chunk) = shape, some_tiles
     m = outputs(size)
     n, width, item = m + 2, panel_width(form), itemsize(form)
-    panels, v_row = -(-K // width), (C + 16) * item
     patch = np.empty(n * n * max(C, K) * item + 64, np.uint8)
-    z_strides = width * item, panels * chunk * width * item, chunk * width * item, width
+    v_strides, z_strides = _distances(chunk, C, -(-K // width), width, item)
     for task in tasks(work):
         t = task * TILES
         some = first + t, min(TILES, count - t)
         to_positions(
             form, INPUT, size, n, x, (H, W, C), origin, grid, some,
-            v + t * v_row, (v_row, chunk * v_row, 0, C), line_of(patch),
+            v + t * v_strides[0], v_strides, line_of(patch),
         )  # fmt: skip
         to_positions(
             form, GRADIENT, size, m, gy, (OH, OW, K), (0, 0), grid, some,
-            z + t * width * item, z_strides, line_of(patch),
+            z + t * z_strides[0], z_strides, line_of(patch),
         )  # fmt: skip
 
 
@@ -166,13 +171,13 @@ def _products(work, form, both, sums, C, panels, group, more):
     """A position and some panels a task, of a chunk."""
     (_, count, chunk), v, z = both
     width, item = panel_width(form), itemsize(form)
-    v_row, groups = (C + 16) * item, -(-panels // group)
-    z_strides = width * item, panels * chunk * width * item, chunk * width * item, width
+    groups = -(-panels // group)
+    v_strides, z_strides = _distances(chunk, C, panels, width, item)
     for task in tasks(work):
         p = task % groups * group
         _product(
             form, task // groups, (p, min(p + group, panels)), count,
-            v, (v_row, chunk * v_row, 0, C), z, z_strides, sums, C, panels, more,
+            v, v_strides, z, z_strides, sums, C, panels, more,
         )  # fmt: skip
 
 
@@ -185,7 +190,7 @@ def _product(
     low, higher, others = heights(C, high)
     for p in range(some_panels[0], some_panels[1]):
         b = z + position * z_strides[1] + p * z_strides[2]
-        target = sums + (position * panels + p) * C * width * item
+        target = sums + position * spaced(panels * C * width * item) + p * C * width * item
         for height, number, c in ((low + 1, higher, 0), (low, others, higher * (low + 1))):
             if number > 0:
                 tiles(
@@ -203,17 +208,18 @@ def _taps(work, form, size, sums, shape, gw):
     K, C = shape
     width, item, vector = panel_width(form), itemsize(form), lanes(form) * itemsize(form)
     n, panels, chunks = outputs(size) + 2, -(-K // width), -(-C // 16)
-    filters = np.empty(9 * 16 * width * item + 64, np.uint8)
+    filters = np.empty(9 * spaced(16 * width * item) + 64, np.uint8)
     for task in tasks(work):
         p, c0 = task // chunks, task % chunks * 16
         count = min(16, C - c0)
-        row, position = count * width * item, panels * C * width * item
+        row, position = count * width * item, spaced(panels * C * width * item)
+        tap = spaced(row)
         transform(
             form, TAP, size, sums + (p * C + c0) * width * item, n * position, position, vector,
-            line_of(filters), 3 * row, row, vector, row // vector, 0, 0,
+            line_of(filters), 3 * tap, tap, vector, row // vector, 0, 0,
         )  # fmt: skip
         r = taps(size)
         unpack_block(
-            form, width, line_of(filters), gw[0] + p * width * gw[1] + c0 * gw[2],
+            form, width, line_of(filters), tap, gw[0] + p * width * gw[1] + c0 * gw[2],
             (gw[1], gw[2], gw[3], gw[4]), (min(width, K - p * width), count, r, r),
         )  # fmt: skip

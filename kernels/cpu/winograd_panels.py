@@ -54,6 +54,7 @@ from .vectors import (
     line_of,
     move,
     panel_width,
+    spaced,
     tile_rows,
 )
 from .winograd import to_positions
@@ -101,9 +102,9 @@ def _multiply(what, x, w, y, bias, origin: Pair, corner: Pair, grid: Pair, m: in
     shares = 1 if adjoint else min(-(-TASKS // panels), -(-tiles // SHARE))
     biases = panels_of(bias, 1, K, width) if bias is not None else None
     places, room = carve(
-        r * r * block * width * item,  # filters
-        n * n * block * width * item,  # U
-        n * n * -(-tiles // shares) * width * item,  # M
+        r * r * spaced(block * width * item),  # filters
+        n * n * spaced(block * width * item),  # U
+        n * n * spaced(-(-tiles // shares) * width * item),  # M
         n * n * width * item,  # a tile of y that is cut off, or is to be added
     )
     parallel_for(
@@ -129,7 +130,8 @@ def correlate_weights(x, gy, gw, *, origin: Pair, m: int) -> None:
     block = _even(C, BLOCK // (n * n * width * item), form)
     v = _positions(form, INPUT, (m, r), x, origin, grid, block)
     z = _positions(form, GRADIENT, (m, r), gy, (0, 0), grid, width)
-    places, room = carve(n * n * block * width * item, r * r * block * width * item)
+    row = spaced(block * width * item)
+    places, room = carve(n * n * row, r * r * row)
     parallel_for(
         _blocks,
         panels * -(-C // block),
@@ -154,7 +156,8 @@ def _even(count: int, most: int, form) -> int:
 
 
 def _positions(form, what: int, size, x, origin: Pair, grid: Pair, width: int):
-    """All tiles of x transformed: [block of ``width`` channels][position][tile][channel].
+    """All tiles of x transformed: [block of ``width`` channels][position][tile][channel], the
+    positions spaced.
 
     What a task reads at a time lies together: spread over pages, it would cost an entry of the
     table of pages for every row.
@@ -162,8 +165,10 @@ def _positions(form, what: int, size, x, origin: Pair, grid: Pair, width: int):
     m, r = size
     N, C, H, W = x.shape
     tiles, n = N * grid[0] * grid[1], m + r - 1
-    out = aligned((-(-C // width), n * n, tiles, width), x.dtype)
-    strides = out.strides[2], out.strides[1], out.strides[0], width
+    row = width * x.itemsize
+    position = spaced(tiles * row)
+    out = aligned((-(-C // width), n * n * position // x.itemsize), x.dtype)
+    strides = row, position, n * n * position, width
     place = pointer(x), *(x.strides[i] for i in (0, 2, 3))
     parallel_for(
         _transform_tiles,
@@ -224,6 +229,7 @@ def _panels(work, places, form, size, v, w, y, biases, shape, spread, flags):
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
     vector, n = lanes(form) * itemsize(form), m + r - 1
     v_row = block * item
+    v_position = spaced(all_tiles * v_row)
     filters, u, sums, piece = (
         room + places[0],
         room + places[1],
@@ -234,19 +240,19 @@ def _panels(work, places, form, size, v, w, y, biases, shape, spread, flags):
         share, k0 = task % shares, task // shares * width
         begin, end = all_tiles * share // shares, all_tiles * (share + 1) // shares
         number = end - begin
-        position = number * width * item
+        position = spaced(number * width * item)
         low, higher, others = heights(number, high)
         count = min(width, K - k0)
         for c0 in range(0, C, block):
             depth = min(block, C - c0)
-            row = depth * width * item
-            pack_block(form, width, w, 0, (k0, count), (c0, c0 + depth), (r, r), filters)
+            tap = spaced(depth * width * item)
+            pack_block(form, width, w, 0, (k0, count), (c0, c0 + depth), (r, r), filters, tap)
             transform(
-                form, FILTER, size, filters, r * row, row, vector,
-                u, n * row, row, vector, row // vector, 0, 0,
+                form, FILTER, size, filters, r * tap, tap, vector,
+                u, n * tap, tap, vector, depth * width * item // vector, 0, 0,
             )  # fmt: skip
             for e in range(n * n):
-                a = v + ((c0 // block * n * n + e) * all_tiles + begin) * v_row
+                a = v + (c0 // block * n * n + e) * v_position + begin * v_row
                 c = sums + e * position
                 for height, times, t in (
                     (low + 1, higher, 0),
@@ -256,9 +262,9 @@ def _panels(work, places, form, size, v, w, y, biases, shape, spread, flags):
                         tiles(
                             form, ROWS, WIDE, height, times,
                             a + t * v_row, v_row, 0, 0, 0, height * v_row,
-                            u + e * row, 0, 0, 0, depth, 1, 1,
+                            u + e * tap, 0, 0, 0, depth, 1, 1,
                             c + t * width * item, width * item, height * width * item, 0,
-                            ACCUMULATE if c0 > 0 else 0, a + (all_tiles + t) * v_row, LINE,
+                            ACCUMULATE if c0 > 0 else 0, a + v_position + t * v_row, LINE,
                         )  # fmt: skip
         if adjoint:
             for pixel in range(N * OH * OW):
@@ -309,15 +315,17 @@ def _blocks(work, places, form, size, v, z, gw, shape):
     width, item, high = panel_width(form), itemsize(form), tile_rows(form)
     vector, n = lanes(form) * itemsize(form), m + r - 1
     v_row, blocks = block * item, -(-C // block)
+    v_position, z_position = spaced(number * v_row), spaced(number * width * item)
     sums, filters = room + places[0], room + places[1]
     for task in tasks(work):
         p, c0 = task // blocks, task % blocks * block
         depth = min(block, C - c0)
         row = depth * width * item
+        tap = spaced(row)
         low, higher, others = heights(depth, high)
         for e in range(n * n):
-            a = v + (c0 // block * n * n + e) * number * v_row
-            b = z + (p * n * n + e) * number * width * item
+            a = v + (c0 // block * n * n + e) * v_position
+            b = z + (p * n * n + e) * z_position
             for first in range(0, number, SUM):
                 some = min(SUM, number - first)
                 for height, times, c in ((low + 1, higher, 0), (low, others, higher * (low + 1))):
@@ -326,15 +334,15 @@ def _blocks(work, places, form, size, v, z, gw, shape):
                             form, STEPS, WIDE, height, times,
                             a + first * v_row + c * item, 0, v_row, 0, 0, height * item,
                             b + first * width * item, width * item, 0, 0, some, 1, 1,
-                            sums + e * row + c * width * item, width * item, height * width * item,
+                            sums + e * tap + c * width * item, width * item, height * width * item,
                             0, ACCUMULATE if first > 0 else 0,
-                            a + (number + first) * v_row + c * some * item, LINE,
+                            a + v_position + first * v_row + c * some * item, LINE,
                         )  # fmt: skip
         transform(
-            form, TAP, size, sums, n * row, row, vector,
-            filters, r * row, row, vector, row // vector, 0, 0,
+            form, TAP, size, sums, n * tap, tap, vector,
+            filters, r * tap, tap, vector, row // vector, 0, 0,
         )  # fmt: skip
         unpack_block(
-            form, width, filters, gw[0] + p * width * gw[1] + c0 * gw[2],
+            form, width, filters, tap, gw[0] + p * width * gw[1] + c0 * gw[2],
             (gw[1], gw[2], gw[3], gw[4]), (min(width, K - p * width), depth, r, r),
         )  # fmt: skip

@@ -161,7 +161,8 @@ def test_pack_alone_fills_its_block_only(form, dtype):
         guarded = np.full(size + 10, 777, dtype)
         target = guarded.ctypes.data + 5 * w.itemsize
         where = (w.ctypes.data, *w.strides)
-        pack_block(form, width, where, 1, (first, count), (c0, c1), (3, 2), target)
+        tap = (c1 - c0) * width * w.itemsize
+        pack_block(form, width, where, 1, (first, count), (c0, c1), (3, 2), target, tap)
         (expected,) = packed_by_hand(w[1, first : first + count, c0:c1], width, c1 - c0, 0)
         assert np.array_equal(guarded[5:-5], expected)
         assert np.all(guarded[:5] == 777)
@@ -204,7 +205,9 @@ def test_unpack_is_the_way_back(form, dtype, layout):
         room = np.full(16 * numbers.size + 1000, 777, dtype)
         target = within(room, layout, shape)
         (panel,) = packed_by_hand(numbers, width, shape[1], 0)
-        unpack_block(form, width, panel.ctypes.data, target.ctypes.data, target.strides, shape)
+        tap = shape[1] * width * dtype.itemsize
+        there = target.ctypes.data, target.strides
+        unpack_block(form, width, panel.ctypes.data, tap, *there, shape)
         assert np.array_equal(target, numbers), shape
         target[...] = 777
         assert np.all(room == 777), shape
