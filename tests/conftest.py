@@ -35,3 +35,11 @@ def _ready(name: str, monkeypatch) -> str:
     if name == "emulated":
         wall.build(monkeypatch)
     return name
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With ``-n``, the tests of a file stay in one process: what they compile is compiled once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
