@@ -151,20 +151,22 @@ def test_pack_groups(dtype):
     check_panels(pack(form, w, 4), w, form, 4)
 
 
-def test_pack_alone_fills_its_block_only(form, dtype):
-    """Some filters and channels of one group: pack_block, as kernels call it, in both widths."""
+@pytest.mark.parametrize("gap", [0, 3])
+def test_pack_alone_fills_its_block_only(form, dtype, gap):
+    """Some filters and channels of one group: pack_block, as kernels call it, in both widths, its
+    taps one behind the other or ``gap`` numbers apart."""
     w = filters((2, 45, 21, 3, 2), dtype)
     _, vectors, lanes = form.dtype[0].shape
     for width in (vectors * lanes, lanes):
         first, count, (c0, c1) = 4, min(width, 45) - 1, (5, 19)
-        size = (c1 - c0) * 6 * width
-        guarded = np.full(size + 10, 777, dtype)
-        target = guarded.ctypes.data + 5 * w.itemsize
+        size = (c1 - c0) * width
+        guarded = np.full(6 * (size + gap) + 10, 777, dtype)
+        target, tap = guarded.ctypes.data + 5 * w.itemsize, (size + gap) * w.itemsize
         where = (w.ctypes.data, *w.strides)
-        tap = (c1 - c0) * width * w.itemsize
         pack_block(form, width, where, 1, (first, count), (c0, c1), (3, 2), target, tap)
         (expected,) = packed_by_hand(w[1, first : first + count, c0:c1], width, c1 - c0, 0)
-        assert np.array_equal(guarded[5:-5], expected)
+        found = guarded[5:-5].reshape(6, size + gap)
+        assert np.array_equal(found[:, :size].ravel(), expected)
         assert np.all(guarded[:5] == 777)
         assert np.all(guarded[-5:] == 777)
 
@@ -195,8 +197,9 @@ def test_pack_reads_nothing_beside_the_filters(form, dtype, layout):
             check_panels(packed, view[None], form, 16)
 
 
+@pytest.mark.parametrize("gap", [0, 3])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_unpack_is_the_way_back(form, dtype, layout):
+def test_unpack_is_the_way_back(form, dtype, layout, gap):
     """A panel of up to ``width`` filters, into an array of any strides, and nowhere else."""
     _, vectors, lanes = form.dtype[0].shape
     for (K, *rest), width in product(SHAPES, (vectors * lanes, lanes)):
@@ -205,9 +208,9 @@ def test_unpack_is_the_way_back(form, dtype, layout):
         room = np.full(16 * numbers.size + 1000, 777, dtype)
         target = within(room, layout, shape)
         (panel,) = packed_by_hand(numbers, width, shape[1], 0)
-        tap = shape[1] * width * dtype.itemsize
+        panel = np.pad(panel.reshape(-1, shape[1] * width), ((0, 0), (0, gap)), constant_values=9)
         there = target.ctypes.data, target.strides
-        unpack_block(form, width, panel.ctypes.data, tap, *there, shape)
+        unpack_block(form, width, panel.ctypes.data, panel.strides[0], *there, shape)
         assert np.array_equal(target, numbers), shape
         target[...] = 777
         assert np.all(room == 777), shape
