@@ -5,12 +5,12 @@ This file turns each into correlations on channels-last maps and says which algo
     conv2d               a correlation of x
     conv2d_grad_input    a correlation of gy with the filters flipped and their channels swapped;
                          with a stride, one for each of the SH x SW phases of gx, which see every
-                         SH-th row and SW-th column of the filters (of 5x5 and 7x7 windows the
+                         SH-th row and SW-th column of the filters (of 5x5 to 7x7 windows the
                          adjoint of the forward algorithm, which has fewer tiles)
     conv2d_grad_weight   a correlation of x with gy
 
     direct               the micro-kernel around the map, for any window (direct.py, gradient.py)
-    winograd             windows of 3x3, 5x5 and 7x7 at stride 1 and with enough channels
+    winograd             windows of 3x3 and of 5x5 to 7x7 at stride 1 and with enough channels
                          (winograd.py; winograd_panels.py where filters outweigh the map); dilated
                          ones by phases, each of which is dense, but for the gradient of weights
 
@@ -31,7 +31,7 @@ from .memo import remembered
 Pair = tuple[int, int]
 
 ALGORITHMS = ("auto", "direct", "winograd")
-TILES = {3: 4, 5: 4, 7: 2}  # taps: outputs of a tile of Winograd's algorithm
+TILES = {3: 4, 5: 4, 6: 3, 7: 2}  # taps: outputs of a tile of Winograd's algorithm
 _algorithm = "auto"
 
 

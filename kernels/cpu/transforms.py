@@ -35,7 +35,8 @@ from numba.extending import intrinsic
 from .tile import RELU, STREAM
 from .vectors import Vectors, shape_of
 
-SIZES = ((4, 3), (6, 3), (4, 5), (2, 7))  # outputs m and taps r of a tile: at most eight points
+# Outputs m and taps r of a tile: at most eight points
+SIZES = ((4, 3), (6, 3), (4, 5), (3, 6), (2, 7))
 POINTS = [Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2")]  # and infinity
 
 INPUT, FILTER, OUTPUT, GRADIENT, TAP, SPREAD, COLLECT = range(7)  # what is transformed

@@ -60,6 +60,7 @@ ALLOWED = [  # in whole vectors of channels: Winograd's form
     ((1, 32, 6, 5), (16, 32, 3, 3)),
     ((1, 128, 6, 5), (128, 128, 3, 3)),
     ((1, 16, 6, 5), (16, 16, 5, 5)),
+    ((1, 16, 7, 6), (16, 16, 6, 6)),
     ((1, 16, 6, 6), (16, 16, 7, 7)),
 ]
 REFUSED = [  # a stride, other windows, and parts of vectors, also of a group
