@@ -21,7 +21,7 @@ def lines(*starts: str) -> list[str]:
 def test_the_first_two_commands_install_and_show():
     assert lines("pip install")[:2] == [
         "pip install -e . && minifcn demo",
-        'pip install -e ".[test]" && pytest',
+        'pip install -e ".[test]" && pytest -n 2',
     ]
 
 
