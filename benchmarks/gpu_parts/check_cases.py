@@ -10,11 +10,13 @@ from minifcn.kernels.shapes import conv_size, pool_size
 
 ONE, NONE = (1, 1), (0, 0)
 
-# x, w, stride, padding, dilation, groups: 16-byte copies, single ones, groups, an image, depthwise
+# x, w, stride, padding, dilation, groups: 16-byte copies, single ones, sums in parts, many blocks,
+# groups, an image, depthwise
 CONVOLUTIONS = {
     "vectors": ((2, 20, 13, 17), (24, 20, 3, 2), (2, 1), (1, 2), (1, 2), 1),
     "scalars": ((2, 17, 13, 17), (131, 17, 1, 3), (1, 2), (0, 2), (2, 1), 1),
     "deep": ((1, 132, 9, 11), (140, 132, 3, 3), ONE, ONE, ONE, 1),
+    "large": ((1, 36, 97, 93), (132, 36, 3, 3), ONE, ONE, ONE, 1),
     "groups": ((2, 40, 13, 17), (24, 20, 3, 3), (2, 1), (2, 1), (2, 1), 2),
     "image": ((2, 3, 19, 23), (18, 3, 5, 4), (3, 2), (2, 1), ONE, 1),
     "depthwise": ((2, 18, 13, 17), (18, 1, 3, 2), (2, 1), (1, 0), ONE, 18),

@@ -43,7 +43,7 @@ def _compile(place) -> dict:
 
 def _launches(place):
     """(file, kernel, macros) of all that would be launched."""
-    from minifcn.kernels.cuda import conv, device
+    from minifcn.kernels.cuda import conv, device, hopper
 
     found = []
 
@@ -51,7 +51,7 @@ def _launches(place):
         macros = {key: device.REAL.get(str(value), str(value)) for key, value in macros.items()}
         found.append((file, name, tuple(sorted(macros.items()))))
 
-    with mock.patch.object(conv, "launch", launch):
+    with mock.patch.object(conv, "launch", launch), mock.patch.object(hopper, "launch", launch):
         for name, direction in pairs(place, LAYERS):
             convolution = Convolution(place, layer_of(place, name), direction)
             for precision in ("tf32", "float32"):

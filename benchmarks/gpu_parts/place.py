@@ -170,7 +170,7 @@ def place_for(emulated: bool, rounds: int) -> Place:
 
 
 # What a kernel may differ by from the reference, ||error|| / ||reference||. Rounding to TF32 errs
-# by 3e-4, cutting (WGMMA) by twice that, rounding to bfloat16 by 2e-3.
+# by 3e-4, cutting (WGMMA, if the copy engine does not round) by twice that, bfloat16 by 2e-3.
 TOLERANCES = {
     "float64": 1e-12,
     "fma": 1e-5,

@@ -20,19 +20,11 @@ SHAPES = {
         (64, 128, 32, 3, 32, 64),
         (64, 64, 32, 4, 32, 32),
     ],
-    "wgmma": [
-        (128, 128, 32, 3, 16, 16),
-        (128, 128, 32, 4, 16, 16),
-        (64, 128, 32, 4, 16, 16),
-        (128, 256, 32, 3, 16, 16),
-        (128, 256, 32, 4, 16, 16),
-        (256, 128, 32, 3, 16, 16),
-        (256, 128, 32, 4, 16, 16),
-    ],
+    "wgmma": [None],  # hopper.py cuts patches to fit; None: as it does
 }
 
 
-def shapes_of(place, product: str) -> list[tuple]:
+def shapes_of(place, product: str) -> list[tuple | None]:
     """Those of a product; in a dry run the last, which is small."""
     return SHAPES[product][-1:] if place.tiny else SHAPES[product]
 
@@ -43,18 +35,17 @@ class Unsuitable(ValueError):
 
 @contextlib.contextmanager
 def tile_of(shape):
-    """Inside, convolutions by tensor cores are cut into tiles of this shape.
+    """Inside, convolutions by tensor cores are cut into tiles of this shape; of None, as Hopper's
+    kernel cuts them.
 
-    Raises Unsuitable where ``tile.choose`` takes another product than the one that was asked for:
-    not every product can make every layer.
+    Raises Unsuitable where that is not what makes this layer.
     """
     from minifcn.kernels.cuda import conv
 
-    def choose(*arguments, **settings):
-        tile = chosen(*arguments, **settings)
-        if (tile.product == "WGMMA") != (shape in SHAPES["wgmma"]):
-            raise Unsuitable(f"a tile of {shape} is none for {tile.product}")
-        return dataclasses.replace(tile, **dict(zip(FIELDS, shape, strict=True)))
+    def choose(*arguments):
+        if shape is None:
+            raise Unsuitable("a layer that Hopper's kernel does not make")
+        return dataclasses.replace(chosen(*arguments), **dict(zip(FIELDS, shape, strict=True)))
 
     chosen = conv.choose
     with mock.patch.object(conv, "choose", choose):
@@ -63,6 +54,7 @@ def tile_of(shape):
 
 def name_of(product: str, shape) -> str:
     """product BMxBNxBK/stages, and of a warp's part WMxWN: "tf32 128x128x32/3 64x32"."""
+    if shape is None:
+        return product
     BM, BN, BK, stages, WM, WN = shape
-    warp = f" {WM}x{WN}" if product == "tf32" else ""
-    return f"{product} {BM}x{BN}x{BK}/{stages}{warp}"
+    return f"{product} {BM}x{BN}x{BK}/{stages} {WM}x{WN}"

@@ -14,8 +14,7 @@
 // the sums are cut into ``splits``, of which each block does one, into parts[split]; sum.cu adds these
 // in order and does the rest.
 //
-// Filters (K, KH, KW, C) lie along the sums forward, and across them backward; unless, for WGMMA,
-// they come turned (C, KH, KW, K).
+// Filters (K, KH, KW, C) lie along the sums forward, and across them backward.
 #include "conv_tile.cuh"
 
 // One axis, for one phase: the taps first, first + step, ... (count of them); tap t's source is
@@ -67,7 +66,7 @@ __device__ __forceinline__ void convolve(const real* from, const real* w, const 
   int chunks = (from_channels + BK - 1) / BK, taps = KH * KW;
   int steps = th.count * tw.count * chunks, share = (steps + splits - 1) / splits;
   int begin = split * share;
-  const bool TURNED = BACKWARD && PRODUCT == WGMMA, ALONG = !BACKWARD || TURNED;
+  const bool ALONG = !BACKWARD;
   Product<true, ALONG> product;
   accumulate<true, ALONG>(product, min(share, steps - begin), [&](int s, real* a, real* b) {
     int chunk = (begin + s) % chunks * BK, t = (begin + s) / chunks, i = t / tw.count;

@@ -5,15 +5,16 @@ and by ``precision.set_precision`` (tile.py): ordinary multiply-adds for float64
 float32, tensor cores for TF32 and bfloat16. Three cases go other ways: with few channels (images
 have three) tiles would be mostly empty, so columns are made after all, and multiplied as a 1x1
 convolution (columns.py); many small groups need no product (grouped.py); large 1x1 convolutions
-are products of matrices as they lie, and cuBLAS's (matmul.py).
+are products of matrices as they lie, and cuBLAS's (matmul.py). And Hopper's GPUs have a kernel of
+their own, for what it can make (hopper.py).
 """
 
 import math
 
 from ..shapes import conv_size
-from . import columns, grouped
+from . import columns, grouped, hopper, parts
 from .device import for_each, launch, module_of
-from .layout import channels_last, empty
+from .layout import channels_last, empty, pitch
 from .matmul import gemm
 from .precision import precision
 from .tile import Tile, choose
@@ -47,7 +48,7 @@ def conv2d(
     bias = w if b is None else module_of(b).ascontiguousarray(b)
     flags = int(b is not None), int(relu)
     if grouped.is_small(C, K // groups, groups):
-        grouped.conv2d(x, w, bias, y, _pitch(y), window, groups, *flags)
+        grouped.conv2d(x, w, bias, y, pitch(y), window, groups, *flags)
         return y
     if columns.are_better(C, kernel, groups):
         x, w = columns.of_image(x, window, (OH, OW)), columns.of_filters(w)
@@ -55,17 +56,19 @@ def conv2d(
     if _is_matrix_product(window, groups, C, K):
         gemm(_rows(x), w.reshape(K, C).T, out=_rows(y), precision=precision())
         if any(flags):
-            for_each(y.size, "bias.cu", "bias_relu", bias, y, K, _pitch(y), *flags, real=y.dtype)
+            for_each(y.size, "bias.cu", "bias_relu", bias, y, K, pitch(y), *flags, real=y.dtype)
         return y
+    if groups == 1 and (made := hopper.conv2d(x, w, bias, y, window, flags)) is not None:
+        return made
     tile = choose(K // groups, (x, w), (C, x.shape[1]))
     blocks = -(-N * OH * OW // tile.BM), -(-(K // groups) // tile.BN)
     splits = _splits(math.prod(blocks) * groups, math.prod(window[:2]) * -(-C // tile.BK))
-    parts, pitch = (y, _pitch(y)) if splits == 1 else (_parts(splits, y), K)
-    sizes = N, H, W, x.shape[1], OH, OW, pitch, C, K // groups
+    made = parts.room(splits, y)
+    sizes = N, H, W, x.shape[1], OH, OW, pitch(y) if splits == 1 else K, C, K // groups
     last = flags if splits == 1 else (0, 0)
-    _launch("conv.cu", "conv2d", (*blocks, groups * splits), tile, (True, True), x, w, bias, parts,
+    _launch("conv.cu", "conv2d", (*blocks, groups * splits), tile, (True, True), x, w, bias, made,
             *sizes, *window, groups, splits, *last)  # fmt: skip
-    return y if splits == 1 else _added_maps(parts, bias, y, flags)
+    return parts.added_maps(made, bias, y, flags)
 
 
 def conv2d_grad_input(
@@ -85,20 +88,19 @@ def conv2d_grad_input(
     if _is_matrix_product(window, groups, C, K):
         gemm(_rows(gy), w.reshape(K, C), out=_rows(gx), precision=precision())
         return gx
+    if groups == 1 and (made := hopper.conv2d_grad_input(gy, w, gx, window)) is not None:
+        return made
     tile = choose(C, (gy, w), (K // groups, K, C))
-    along = True, tile.product == "WGMMA"
-    if along[1]:
-        w = _turned(w, groups)
     phases = math.prod(stride)
     most = N * math.prod(-(-n // s) for n, s in zip(input_size, stride, strict=True))
     blocks, taps = (-(-most // tile.BM), -(-C // tile.BN)), math.prod(kernel) // phases
     splits = _splits(math.prod(blocks) * phases * groups, taps * -(-(K // groups) // tile.BK))
-    parts = gx if splits == 1 else _parts(splits, gx)
+    made = parts.room(splits, gx)
     sizes = N, OH, OW, K, H, W, C * groups, K // groups, C
     grid = *blocks, phases * groups * splits
-    _launch("conv.cu", "conv2d_grad_input", grid, tile, along, gy, w, parts, *sizes, *window,
-            groups, splits)  # fmt: skip
-    return gx if splits == 1 else _added_maps(parts, gy, gx, (0, 0))
+    _launch("conv.cu", "conv2d_grad_input", grid, tile, (True, False), gy, w, made, *sizes,
+            *window, groups, splits)  # fmt: skip
+    return parts.added_maps(made, gy, gx, (0, 0))
 
 
 def conv2d_grad_weight(
@@ -113,7 +115,7 @@ def conv2d_grad_weight(
     gy, x = channels_last(gy), channels_last(x)
     gw = empty((K, C, *kernel_size), gy)
     if grouped.is_small(C, K // groups, groups):
-        return _added(grouped.conv2d_grad_weight(gy, x, gw, window, groups), gw)
+        return parts.added(grouped.conv2d_grad_weight(gy, x, gw, window, groups), gw)
     if columns.are_better(C, kernel_size, groups):
         x = columns.of_image(x, window, (OH, OW))
         wide = conv2d_grad_weight(gy, x, *((a, a) for a in (1, 1, 0, 1)), 1)
@@ -121,15 +123,15 @@ def conv2d_grad_weight(
     if _is_matrix_product(window, groups, C, K):
         gemm(_rows(gy).T, _rows(x), out=gw.reshape(K, C), precision=precision())
         return gw
-    tile = choose(C, (gy, x), (K // groups, K, C, channels), along=False)
+    tile = choose(C, (gy, x), (K // groups, K, C, channels))
     blocks = -(-(K // groups) // tile.BM) * -(-C // tile.BN)
     taps, steps = math.prod(kernel_size), max(1, -(-N * OH * OW // tile.BK))
     splits = min(steps, max(1, BLOCKS // (blocks * taps * groups)))
-    parts = gw if splits == 1 else _parts(splits, gw)
+    made = parts.room(splits, gw)
     sizes = N, OH, OW, K, H, W, channels, K // groups, C
     _launch("conv_weight.cu", "conv2d_grad_weight", (blocks, taps, groups * splits), tile,
-            (False, False), gy, x, parts, *sizes, *window, groups, splits)  # fmt: skip
-    return _added(parts, gw)
+            (False, False), gy, x, made, *sizes, *window, groups, splits)  # fmt: skip
+    return parts.added(made, gw)
 
 
 POINTWISE = 1, 1, 1, 1, 0, 0, 1, 1  # a window of one tap: size, stride, padding, dilation
@@ -145,45 +147,9 @@ def _rows(x):
     return x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
-def _turned(w, groups: int):
-    """Filters (groups*K, C, KH, KW), channels last, as they lie along backward's sums: (groups, C,
-    KH, KW, K)."""
-    K, C, KH, KW = w.shape
-    rows = w.transpose(0, 2, 3, 1).reshape(groups, K // groups, KH, KW, C)
-    return module_of(w).ascontiguousarray(rows.transpose(0, 4, 2, 3, 1))
-
-
 def _splits(blocks: int, steps: int) -> int:
     """Into how many parts to cut the sums of so many blocks and steps of a tile's depth."""
     return max(1, min(BLOCKS // blocks, steps // STEPS))
-
-
-def _parts(splits: int, y):
-    """Room for so many parts of what y is the sum of."""
-    return module_of(y).empty((splits, y.size), y.dtype)
-
-
-def _added_maps(parts, bias, y, flags):
-    """y, the sum of the parts, with a bias and rectified if flags say so."""
-    for_each(y.size, "sum.cu", "add_parts_of_maps", parts, bias, y, y.shape[1], _pitch(y),
-             len(parts), *flags, real=y.dtype)  # fmt: skip
-    return y
-
-
-def _added(parts, gw):
-    """The sum of the parts, in gw; of a single one, which is gw, itself."""
-    if parts is not gw:
-        for_each(gw.size, "sum.cu", "add_parts", parts, gw, len(parts), real=gw.dtype)
-    return gw
-
-
-def _pitch(y) -> int:
-    """Numbers from a pixel to the next: the channels of the maps that y is all of, or a part."""
-    _, C, H, W = y.shape
-    for axis, pixels in ((3, 1), (2, W), (0, H * W)):
-        if y.shape[axis] > 1:
-            return y.strides[axis] // (pixels * y.itemsize)
-    return C
 
 
 def _launch(file: str, name: str, grid, tile: Tile, along: tuple[bool, bool], *arguments) -> None:

@@ -6,7 +6,7 @@
 // so that memory is read while the numbers of an earlier pair are multiplied.
 //
 // Who compiles sets: real, BM, BN, BK, STAGES, VECTOR (numbers copied at once, 1 or 16 bytes' worth)
-// and PRODUCT, how tiles are multiplied: FMA, TF32, TF32X3, BF16 or WGMMA.
+// and PRODUCT, how tiles are multiplied: FMA, TF32, TF32X3 or BF16.
 #pragma once
 #include "device.cuh"
 
@@ -14,14 +14,12 @@
 #define TF32 1
 #define TF32X3 2
 #define BF16 3
-#define WGMMA 4
 
-// A row of a tile begins on 16 bytes, and neighbouring rows in different banks of shared memory: by a
-// gap between them, or (WGMMA) by the order of the pieces in each.
+// A row of a tile begins on 16 bytes, and neighbouring rows in different banks of shared memory, by a
+// gap between them.
 template <int ROWS, bool K_CONTIGUOUS>
 struct Tile {
-  static const bool SWIZZLED = PRODUCT == WGMMA;
-  static const int GAP = SWIZZLED ? 0 : K_CONTIGUOUS ? 16 / (int)sizeof(real) : 32 / (int)sizeof(real);
+  static const int GAP = (K_CONTIGUOUS ? 16 : 32) / (int)sizeof(real);
   static const int PITCH = (K_CONTIGUOUS ? BK : ROWS) + GAP;
   static const int LINES = K_CONTIGUOUS ? ROWS : BK;    // lines that lie apart in global memory
   static const int LENGTH = K_CONTIGUOUS ? BK : ROWS;   // numbers of one
@@ -39,8 +37,7 @@ struct Tile {
       int i = v / (LENGTH / VECTOR), j = v % (LENGTH / VECTOR) * VECTOR;
       const real* from = line(i);
       bool valid = from != nullptr && first + j < end;
-      int place = SWIZZLED ? (j / 4 ^ i % 8) * 4 : j;
-      copy_async<VECTOR * (int)sizeof(real)>(tile + i * PITCH + place,
+      copy_async<VECTOR * (int)sizeof(real)>(tile + i * PITCH + j,
                                              valid ? from + first + j : somewhere, valid);
     }
   }
@@ -48,41 +45,26 @@ struct Tile {
 
 #if PRODUCT == FMA
 #include "product_fma.cuh"
-#elif PRODUCT == WGMMA
-#include "product_wgmma.cuh"
 #else
 #include "product_mma.cuh"
 #endif
 
 // The loop over ``steps`` parts of the sums: load(step, a, b) starts the copies of a pair of tiles.
-// Products that run in the background read their tiles a step longer, so that copies start a step
-// later.
 template <bool A_ALONG, bool B_ALONG, class Load>
 __device__ __forceinline__ void accumulate(Product<A_ALONG, B_ALONG>& product, int steps, Load load) {
   DYNAMIC_SHARED(real, room);
   const int A_SIZE = Tile<BM, A_ALONG>::SIZE, PAIR = A_SIZE + Tile<BN, B_ALONG>::SIZE;
-  const bool BACKGROUND = Product<A_ALONG, B_ALONG>::BACKGROUND;
-  const int AHEAD = STAGES - 1 - BACKGROUND;
-  static_assert(AHEAD > 0, "too few stages");
   auto start = [&](int step) {
     real* a = room + step % STAGES * PAIR;
     if (step < steps) load(step, a, a + A_SIZE);
     copy_async_commit();
   };
-  for (int s = 0; s < AHEAD; s++) start(s);
+  for (int s = 0; s < STAGES - 1; s++) start(s);
   for (int s = 0; s < steps; s++) {
     real* a = room + s % STAGES * PAIR;
-    copy_async_wait<AHEAD - 1>();
-#if PRODUCT == WGMMA
-    wgmma_see();
-#endif
-    __syncthreads();  // pair s is there for all, and all are done with pair s - 1 - BACKGROUND
-    if (!BACKGROUND) start(s + AHEAD);
+    copy_async_wait<STAGES - 2>();
+    __syncthreads();  // pair s is there for all, and all are done with pair s - 1
+    start(s + STAGES - 1);
     product.add(a, a + A_SIZE);
-    if (BACKGROUND) {
-      product.template settle<1>();
-      start(s + AHEAD);
-    }
   }
-  product.template settle<0>();
 }

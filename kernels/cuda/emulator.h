@@ -28,6 +28,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __restrict__
 #define __shared__ static
 #define __constant__ static
@@ -57,10 +58,14 @@ static const int warpSize = 32;
 
 namespace emulator {
 
-enum State { READY, AT_WARP_BARRIER, AT_BLOCK_BARRIER, DONE };
+enum State { READY, AT_WARP_BARRIER, AT_BLOCK_BARRIER, AT_SHARED_BARRIER, DONE };
 const int STACK = 1 << 16;  // bytes
 
 struct Copy { void* to; const void* from; int bytes, filled; };
+
+// One of Hopper's, in shared memory (emulator_hopper.h): how many threads it waits for in a round, how
+// many of them and bytes are missing in this one, and its number's remainder by two.
+struct Barrier { int threads, missing, bytes, round; };
 
 struct Fiber {
   void* sp = nullptr;
@@ -68,6 +73,9 @@ struct Fiber {
   void* watched = nullptr;  // what the address sanitizer keeps of it while another one runs
   State state = READY;
   bool started = false;
+  const Barrier* barrier = nullptr;  // that it waits at, for a round to pass
+  int round = 0;
+  bool passed() const { return barrier->round != round; }
   std::vector<std::vector<Copy>> copies;  // groups that were not waited for; the last is open
 };
 
@@ -177,6 +185,26 @@ static void set_thread(int i) {
   threadIdx.z = i / (blockDim.x * blockDim.y);
 }
 
+// What goes on without the threads: Hopper's copy engine. Whether something did.
+static bool (*in_background)() = nullptr;
+
+// Let threads go on whose barrier is passed; whether there are any.
+static bool release(int n) {
+  bool released = false;
+  for (int w = 0; w < n; w += 32) {
+    int end = w + 32 < n ? w + 32 : n, waiting = 0;
+    for (int i = w; i < end; i++) {
+      Fiber& fiber = fibers[i];
+      waiting += fiber.state == AT_WARP_BARRIER;
+      if (fiber.state == AT_SHARED_BARRIER && fiber.passed()) fiber.state = READY, released = true;
+    }
+    if (waiting < end - w) continue;
+    for (int i = w; i < end; i++) fibers[i].state = READY;
+    released = true;
+  }
+  return released || (in_background && in_background());
+}
+
 static bool run_block(int n) {
   int done = 0;
   for (;;) {
@@ -201,20 +229,17 @@ static bool run_block(int n) {
       }
     }
     if (done == n) return true;
-    bool released = false;
-    int at_block = 0;
-    for (int w = 0; w < n; w += 32) {
-      int end = w + 32 < n ? w + 32 : n, waiting = 0;
-      for (int i = w; i < end; i++) {
-        waiting += fibers[i].state == AT_WARP_BARRIER;
-        at_block += fibers[i].state == AT_BLOCK_BARRIER;
-      }
-      if (waiting && waiting < end - w) return fail("a warp's barrier", w);
-      if (waiting) released = true;
-      for (int i = w; waiting && i < end; i++) fibers[i].state = READY;
+    if (release(n)) continue;
+    int at_block = 0, at_shared = 0, partial = -1;
+    for (int i = n - 1; i >= 0; i--) {
+      at_block += fibers[i].state == AT_BLOCK_BARRIER;
+      at_shared += fibers[i].state == AT_SHARED_BARRIER;
+      if (fibers[i].state == AT_WARP_BARRIER) partial = i / 32 * 32;
     }
-    if (released) continue;
-    if (at_block < n) return fail("__syncthreads", 0);
+    if (at_block < n) {
+      if (partial >= 0) return fail("a warp's barrier", partial);
+      return fail(at_shared ? "a barrier in shared memory" : "__syncthreads", 0);
+    }
     for (int i = 0; i < n; i++) fibers[i].state = READY;
   }
 }
@@ -247,6 +272,12 @@ static const char* launch(void (*kernel)(A...), const unsigned* grid, const unsi
         memset(dynamic_room, 0xff, shared);  // NaN, before the block writes there
         fibers.assign(n, Fiber());
         good = run_block(n);
+        bool late = false;
+        while (in_background && in_background()) late = true;
+        if (good && late) {
+          snprintf(message, sizeof message, "block %u,%u,%u ends before a copy that it started", x, y, z);
+          good = false;
+        }
         if (!good)
           for (Fiber& fiber : fibers)
             if (fiber.started && fiber.state != DONE) stacks.push_back(fiber.stack);
@@ -385,26 +416,4 @@ inline void mma_bf16(float* d, const unsigned* a, const unsigned* b) {
     }
   }
   __syncwarp();
-}
-
-// Hopper's products, made at once. Rows of 128 bytes lie swizzled: bits 4 to 6 of an address are
-// changed by bits 7 to 9.
-inline const char* rows_of(const void* first) { return (const char*)first; }
-inline void wgmma_see() {}
-inline void wgmma_begin() {}
-inline void wgmma_commit() {}
-template <int N> inline void wgmma_wait() {}
-inline float swizzled(const char* first, int row, int k) {
-  uint64_t address = (uint64_t)first + row * 128 + k * 4;
-  address ^= (address >> 7 & 7) << 4;
-  return from_bits(*(const unsigned*)address & 0xffffe000u);
-}
-// d (64x128, over 128 threads) += a (64x8) b (128x8)^T
-inline void wgmma_tf32(float* d, const char* a, const char* b) {
-  int thread = emulator::current % 128;
-  for (int e = 0; e < 64; e++) {
-    int row = thread / 32 * 16 + thread % 32 / 4 + e % 4 / 2 * 8;
-    int column = e / 4 * 8 + thread % 4 * 2 + e % 2;
-    for (int k = 0; k < 8; k++) d[e] += swizzled(a, row, k) * swizzled(b, column, k);
-  }
 }

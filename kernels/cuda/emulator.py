@@ -20,9 +20,13 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).parent
+_FIELDS = "first u8 1", "sizes u8 5", "strides u8 4", "box u4 5", "axes u4 1", "unused u1 24"
+# emulator_hopper.h's. The driver makes 128 bytes too, which are its own secret.
+TENSOR_MAP = np.dtype([(name, kind, int(n)) for name, kind, n in map(str.split, _FIELDS)])
 C_TYPES = {
     "int": np.int32, "unsigned": np.uint32, "long long": np.int64, "float": np.float32,
     "double": np.float64, "unsigned char": np.uint8, "signed char": np.int8,
+    "TensorMap": TENSOR_MAP,
 }  # fmt: skip
 
 _one_at_a_time = threading.Lock()  # a library has one grid, one block, one thread
@@ -42,7 +46,8 @@ def launch(file: str, name: str, grid, block, arguments, shared: int, macros: di
     library, declared = _library(file, tuple(sorted(macros.items())))
     _check(f"{file}: {name}", arguments, declared[name])
     values = [
-        ctypes.c_void_p(x.ctypes.data) if isinstance(x, np.ndarray)
+        ctypes.c_void_p(x.ctypes.data) if _is_array(x)
+        else (ctypes.c_byte * x.nbytes).from_buffer(x) if isinstance(x, np.ndarray)
         else np.ctypeslib.as_ctypes_type(x.dtype)(x.item())
         for x in arguments
     ]  # fmt: skip
@@ -54,12 +59,17 @@ def launch(file: str, name: str, grid, block, arguments, shared: int, macros: di
         raise RuntimeError(f"{file}: {name}: {error.decode()}")
 
 
+def _is_array(x) -> bool:
+    """Whether a kernel takes x by its address, and not by value, as it takes tensor maps."""
+    return isinstance(x, np.ndarray) and x.dtype != TENSOR_MAP
+
+
 def _check(who: str, arguments, declared) -> None:
     if len(arguments) != len(declared):
         raise TypeError(f"{who}: {len(declared)} arguments; got {len(arguments)}")
     for x, (kind, pointer, label) in zip(arguments, declared, strict=True):
-        got = f"{'array' if isinstance(x, np.ndarray) else 'number'} of {x.dtype}"
-        if isinstance(x, np.ndarray) != pointer or (kind is not None and x.dtype != kind):
+        got = f"{'array' if _is_array(x) else 'number'} of {x.dtype}"
+        if _is_array(x) != pointer or (kind is not None and x.dtype != kind):
             raise TypeError(f"{who}: {label} is {kind}{'*' if pointer else ''}; got an {got}")
 
 
@@ -89,15 +99,15 @@ def _library(file: str, macros: tuple[tuple[str, str], ...]):
 
 def kernels_of(text: str) -> list[str]:
     """The names of all kernels of a .cu file."""
-    return re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(', text)
+    return re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s)?(\w+)\(', text)
 
 
 def _parameters(text: str, name: str, macros: dict) -> list[tuple]:
     """(dtype, whether a pointer, declaration) of every parameter; the dtype of others is None."""
-    listed = re.search(rf"\b{name}\(([^)]*)\)", text[text.index(f" {name}(") :]).group(1)
+    listed = re.search(rf"\s{name}\(([^)]*)\)", text).group(1)
     found = []
     for one in re.sub(r"\s+", " ", listed).split(","):
-        words = one.replace("const", "").replace("__restrict__", "").strip()
+        words = re.sub(r"\bconst\b|__restrict__|__grid_constant__", "", one).strip()
         kind, pointer, _ = re.fullmatch(r"(.*?)\s*(\*?)\s*(\w+)", words).groups()
         kind = macros.get(kind, kind)
         found.append((C_TYPES.get(kind) and np.dtype(C_TYPES[kind]), bool(pointer), one.strip()))

@@ -22,3 +22,12 @@ def channels_last(x):
     if y.flags.c_contiguous:
         return x
     return module_of(x).ascontiguousarray(y).transpose(0, 3, 1, 2)
+
+
+def pitch(y) -> int:
+    """Numbers from a pixel to the next: the channels of the maps that y is all of, or a part."""
+    _, C, H, W = y.shape
+    for axis, pixels in ((3, 1), (2, W), (0, H * W)):
+        if y.shape[axis] > 1:
+            return y.strides[axis] // (pixels * y.itemsize)
+    return C

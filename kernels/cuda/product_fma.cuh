@@ -3,7 +3,6 @@
 
 template <bool A_ALONG, bool B_ALONG>
 struct Product {
-  static const bool BACKGROUND = false;
   static const int ROWS = BM / 16, COLUMNS = BN / 16;
   real sums[ROWS][COLUMNS];
 
@@ -26,9 +25,6 @@ struct Product {
         for (int j = 0; j < COLUMNS; j++) sums[i][j] = fma(x[i], y[j], sums[i][j]);
     }
   }
-  template <int PAIRS>
-  static __device__ __forceinline__ void settle() {}
-
   // write(row, column, sum) for every number that this thread made.
   template <class Write>
   __device__ __forceinline__ void each(Write write) {

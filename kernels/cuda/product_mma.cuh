@@ -14,7 +14,6 @@
 
 template <bool A_ALONG, bool B_ALONG>
 struct Product {
-  static const bool BACKGROUND = false;
   static const int ROWS = WM / 16, COLUMNS = WN / 8;
   float sums[ROWS][COLUMNS][4];
 
@@ -122,9 +121,6 @@ struct Product {
       small[e] = to_tf32(number - from_bits(to_tf32(number)));
     }
   }
-  template <int PAIRS>
-  static __device__ __forceinline__ void settle() {}
-
   // write(row, column, sum) for every number that this thread made.
   template <class Write>
   __device__ __forceinline__ void each(Write write) {

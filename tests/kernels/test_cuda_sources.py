@@ -32,20 +32,23 @@ MACROS = {
     "sum.cu": {"real": REALS},
     "upsample.cu": {"real": REALS},
 }
-TILED = {"conv.cu": True, "conv_weight.cu": False}  # whether operands lie along the sums
+TILED = "conv.cu", "conv_weight.cu"
+HOPPER = {"conv_hopper.cu": {"BN": (64, 128)}}  # for the newer GPU alone
+ALL = *TILED, *HOPPER, *MACROS
 
 
 def cases(file: str):
     """(macros, architectures): everything that a file is compiled with."""
     if file in TILED:
-        yield from _tiles(TILED[file])
+        yield from _tiles()
         return
-    names, choices = MACROS[file].keys(), MACROS[file].values()
-    for values in itertools.product(*choices):
-        yield dict(zip(names, values, strict=True)), ARCHITECTURES
+    macros = (MACROS | HOPPER)[file]
+    for values in itertools.product(*macros.values()):
+        architectures = ARCHITECTURES[1:] if file in HOPPER else ARCHITECTURES
+        yield dict(zip(macros, values, strict=True)), architectures
 
 
-def _tiles(along: bool):
+def _tiles():
     """Those of every product: of all widths on the newer GPU, and on both the widest, which need
     most registers. That of single numbers, where 16 bytes cannot be copied, is a wide one too."""
     before, products, found = precision._chosen, dict(tile._products), {}
@@ -55,8 +58,8 @@ def _tiles(along: bool):
             tile.set_product(name, product)
             x = arrays.empty(64, dtype)
             for columns, run in ((32, 4), (64, 4), (128, 1), (128, 4)):
-                one = tile.choose(columns, [x], [run], along)
-                found[one, dtype] = (columns, run) == (128, 4) and one.product != "WGMMA"
+                one = tile.choose(columns, [x], [run])
+                found[one, dtype] = found.get((one, dtype)) or (columns, run) == (128, 4)
     precision._chosen = before
     tile._products.update(products)
     for (one, dtype), both in found.items():
@@ -65,15 +68,18 @@ def _tiles(along: bool):
 
 
 def test_every_file_is_compiled_here():
-    assert sorted([*MACROS, *TILED]) == sorted(path.name for path in FOLDER.glob("*.cu"))
+    assert sorted(ALL) == sorted(path.name for path in FOLDER.glob("*.cu"))
+
+
+EMULATORS = {"device.cuh": {"emulator.h"}, "hopper.cuh": {"emulator_hopper.h"}}
 
 
 def test_only_files_of_this_folder_are_included():
-    """The compiler at run time, NVRTC, has no other. emulator.h is for the CPU."""
+    """The compiler at run time, NVRTC, has no other; the emulators' are for the CPU."""
     own = {path.name for path in FOLDER.glob("*.cuh")}
     for path in (*FOLDER.glob("*.cu"), *FOLDER.glob("*.cuh")):
         included = re.findall(r"^ *# *include (.*)", path.read_text(), re.MULTILINE)
-        allowed = own | ({"emulator.h"} if path.name == "device.cuh" else set())
+        allowed = own | EMULATORS.get(path.name, set())
         assert included or path.suffix == ".cuh", path.name
         assert {name.strip().strip('"') for name in included} <= allowed, path.name
 
@@ -86,7 +92,7 @@ def reports():
     with ThreadPoolExecutor(os.cpu_count()) as processors:
         begun = {
             file: [processors.submit(_compile, file, *case) for case in cases(file)]
-            for file in (*TILED, *MACROS)
+            for file in ALL
         }
         yield lambda file: [report.result() for report in begun[file]]
         processors.shutdown(cancel_futures=True)
@@ -103,7 +109,7 @@ def _compile(file: str, macros, architectures) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", [*TILED, *MACROS])
+@pytest.mark.parametrize("file", ALL)
 def test_nothing_is_spilled(file, reports):
     """Nor kept on a stack, which lies in the memory of the GPU too; and no tensor core waits."""
     kernels = emulator.kernels_of((FOLDER / file).read_text())
