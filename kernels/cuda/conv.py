@@ -14,6 +14,7 @@ import math
 from ..shapes import conv_size
 from . import columns, grouped, hopper, parts
 from .device import for_each, launch, module_of
+from .hopper import POINTWISE
 from .layout import channels_last, empty, pitch
 from .matmul import gemm
 from .precision import precision
@@ -123,6 +124,8 @@ def conv2d_grad_weight(
     if _is_matrix_product(window, groups, C, K):
         gemm(_rows(gy).T, _rows(x), out=gw.reshape(K, C), precision=precision())
         return gw
+    if groups == 1 and (made := hopper.conv2d_grad_weight(gy, x, gw, window)) is not None:
+        return made
     tile = choose(C, (gy, x), (K // groups, K, C, channels))
     blocks = -(-(K // groups) // tile.BM) * -(-C // tile.BN)
     taps, steps = math.prod(kernel_size), max(1, -(-N * OH * OW // tile.BK))
@@ -132,9 +135,6 @@ def conv2d_grad_weight(
     _launch("conv_weight.cu", "conv2d_grad_weight", (blocks, taps, groups * splits), tile,
             (False, False), gy, x, made, *sizes, *window, groups, splits)  # fmt: skip
     return parts.added(made, gw)
-
-
-POINTWISE = 1, 1, 1, 1, 0, 0, 1, 1  # a window of one tap: size, stride, padding, dilation
 
 
 def _is_matrix_product(window, groups: int, C: int, K: int) -> bool:

@@ -87,6 +87,7 @@ conv2d_hopper(const __grid_constant__ TensorMap x, const __grid_constant__ Tenso
     seen[m] = p / patch_w * SH * columns + p % patch_w * SW;
 #pragma unroll
     for (int e = 0; e < BN / 2; e++) sums[m][e] = 0;
+    settle(sums[m]);
   }
 
   int step = 0;
@@ -103,8 +104,8 @@ conv2d_hopper(const __grid_constant__ TensorMap x, const __grid_constant__ Tenso
         unsigned numbers[2][4];
 #pragma unroll
         for (int m = 0; m < 2; m++) {
-          int row = seen[m] + shift, piece = (2 * k + lane / 16) ^ row % 8;
-          load_matrices(numbers[m], pixels + row * ROW + piece * 16);
+          int at = swizzled((seen[m] + shift) * ROW + lane / 16 * 16) ^ k * 32;
+          load_matrices(numbers[m], pixels + at);
         }
         products_begin();
 #pragma unroll

@@ -78,6 +78,9 @@ inline void barrier_wait(Barrier* barrier, int round) {
 template <int REGISTERS> inline void keep_registers() {}
 template <int REGISTERS> inline void take_registers() {}
 
+inline void fetch(void* to, const TensorMap* map, Barrier* barrier, int x, int y) {
+  emulator::begin(to, map, barrier, x, y, 0, 0);
+}
 inline void fetch(void* to, const TensorMap* map, Barrier* barrier, int x, int y, int z) {
   emulator::begin(to, map, barrier, x, y, z, 0);
 }
@@ -85,6 +88,7 @@ inline void fetch(void* to, const TensorMap* map, Barrier* barrier, int x, int y
   emulator::begin(to, map, barrier, x, y, z, u);
 }
 
+template <int N> inline void settle(float (&)[N]) {}
 inline const char* rows_of(const void* first) { return (const char*)first; }
 inline void products_begin() {}
 inline void products_end() {}

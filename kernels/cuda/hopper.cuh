@@ -54,6 +54,13 @@ __device__ __forceinline__ void take_registers() { asm volatile("setmaxnreg.inc.
 
 // Fetch the box of an array that begins at the coordinates, the fastest axis first, to shared memory,
 // and tell the barrier. What lies outside of the array is zero. (cp.async.bulk.tensor)
+__device__ __forceinline__ void fetch(void* to, const TensorMap* map, Barrier* barrier, int x, int y) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], "
+      "[%1, {%3, %4}], [%2];" ::"r"(shared_address(to)), "l"(map), "r"(shared_address(barrier)),
+      "r"(x), "r"(y)
+      : "memory");
+}
 __device__ __forceinline__ void fetch(void* to, const TensorMap* map, Barrier* barrier, int x, int y, int z) {
   asm volatile(
       "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], "
@@ -71,10 +78,18 @@ __device__ __forceinline__ void fetch(void* to, const TensorMap* map, Barrier* b
 }
 
 // Of a tile in shared memory whose rows have 128 bytes: what wgmma takes for it (PTX: matrix
-// descriptor). Pieces of 16 bytes lie as the copy engine puts them: piece c of row r at c ^ (r % 8).
+// descriptor). Pieces of 16 bytes lie where the copy engine puts them: see ``swizzled``.
 __device__ __forceinline__ unsigned long long rows_of(const void* first) {
   unsigned long long address = shared_address(first);
   return (address & 0x3FFFF) >> 4 | 1ull << 16 | (1024ull >> 4) << 32 | 1ull << 62;
+}
+
+// These numbers are in their registers now. The compiler would make zeros where they are first added
+// to, between products, and let all of these wait for one another.
+template <int N>
+__device__ __forceinline__ void settle(float (&d)[N]) {
+#pragma unroll
+  for (int e = 0; e < N; e++) asm volatile("" : "+f"(d[e])::"memory");
 }
 
 // Products run in groups. begin: the registers that they read and write are ready.
@@ -114,3 +129,7 @@ __device__ __forceinline__ void multiply(float (&d)[64], const unsigned (&a)[4],
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
 #endif
+
+// Where the copy engine puts a byte of a box whose rows have 128 bytes: piece c of row r, 16 bytes, at
+// place c ^ (r % 8). Eight rows' pieces c then lie in different banks.
+__device__ __forceinline__ int swizzled(int byte) { return byte ^ (byte >> 3 & 0x70); }

@@ -102,8 +102,8 @@ def test_hoppers_products(case, device, monkeypatch):
         pytest.skip("wgmma needs a GPU of compute capability 9.0")
     monkeypatch.setattr(precision, "_chosen", "tf32")
     monkeypatch.setitem(tile._products, "tf32", "WGMMA")
-    monkeypatch.setattr(hopper, "FEWEST", 1)
-    monkeypatch.setattr(hopper, "TURN", 1)
+    for name, least in {"FEWEST": 1, "TURN": 1, "USED": 0}.items():  # nothing is too small
+        monkeypatch.setattr(hopper, name, least)
     used, launch = [], hopper.launch
     monkeypatch.setattr(hopper, "launch", lambda *a, **k: used.append(a[1]) or launch(*a, **k))
     shape, weight_shape, *window = case
@@ -118,7 +118,14 @@ def test_hoppers_products(case, device, monkeypatch):
     expected = reference.conv2d_grad_input(rgy, rw, shape[2:], *window, 1)
     actual = backend.conv2d_grad_input(gy, w, shape[2:], *window, 1)
     check_close(actual, expected, LONG, case)
-    assert used == ["conv2d_hopper"] * (3 if window[0] == (1, 1) else 2)
+    expected = reference.conv2d_grad_weight(rgy, rx, weight_shape[2:], *window, 1)
+    first, again = (
+        backend.conv2d_grad_weight(gy, x, weight_shape[2:], *window, 1) for _ in range(2)
+    )
+    check_close(first, expected, LONG, case)
+    assert np.array_equal(first, again)  # to the bit: parts of sums are added in order
+    maps = ["conv2d_hopper"] * (3 if window[0] == (1, 1) else 2)
+    assert used == maps + ["turn_patches", "conv2d_grad_weight_hopper"] * 2
 
 
 def is_hopper() -> bool:

@@ -24,6 +24,7 @@ MACROS = {
     "im2col.cu": {"real": REALS},
     "loss.cu": {"real": REALS, "label_type": LABELS},
     "lrn.cu": {"real": REALS},
+    "patches.cu": {"real": REALS},
     "pool.cu": {"real": REALS, "tap_type": ("unsigned char", "int")},
     "random.cu": {},
     "scores.cu": {"real": REALS, "label_type": LABELS},
@@ -33,7 +34,7 @@ MACROS = {
     "upsample.cu": {"real": REALS},
 }
 TILED = "conv.cu", "conv_weight.cu"
-HOPPER = {"conv_hopper.cu": {"BN": (64, 128)}}  # for the newer GPU alone
+HOPPER = {"conv_hopper.cu": {"BN": (64, 128)}, "conv_weight_hopper.cu": {}}  # the newer GPU's
 ALL = *TILED, *HOPPER, *MACROS
 
 
