@@ -6,22 +6,25 @@ Behind them, in the order to read:
     device.py          where arrays live, and how kernels are launched on them
     layout.py          channels last: how maps lie in memory
     device.cuh         what every .cu file starts with: the instructions that C++ has no words for
-    pool.cu            the plainest kernels: one thread a number
+    im2col.cu          the plainest kernels, one thread a number: a convolution's columns, and back
     window.cuh         which pixels a window sees, and which windows see a pixel
-    im2col.cu          a convolution's columns, and back
+    pool.cu, vector.cuh    one thread for 16 bytes
     conv.cu, conv_weight.cu    a convolution without columns, by tiles of products
     conv_tile.cuh      how tiles come through shared memory
-    product_*.cuh      how they are multiplied: multiply-adds, tensor cores, Hopper's
+    product_*.cuh      how they are multiplied: multiply-adds, tensor cores
     tile.py            which of them
+    hopper.cuh         Hopper's own instructions: a copy engine, products in the background
+    conv_hopper.cu, conv_weight_hopper.cu, hopper.py    convolutions by them, patch by patch
+    patches.py, patches.cu, tensor_map.py    the patches, maps turned, what the engine must know
     columns.py, grouped.py, bias.cu    convolutions that go other ways
-    sum.cu             sums of which several blocks made parts
-    log_sum_exp.cuh, triangle.cuh, vector.cuh    what several .cu files share: the softmax's sum,
-                       the bilinear filter, 16 bytes at once
+    sum.cu, parts.py   sums of which several blocks made parts
+    log_sum_exp.cuh, triangle.cuh    what several .cu files share: the softmax's sum, the bilinear
+                       filter
     flat.py            arrays in the order of memory
     precision.py       float32, TF32 or bfloat16
     random.py          dropout's masks
     graph.py           many launches recorded as one
-    emulator.py, emulator.h, arrays.py    the CPU plays the GPU
+    emulator.py, emulator.h, emulator_hopper.h, arrays.py    the CPU plays the GPU
 
 In Python, for Numba's compiler and its simulator, four of the kernels stand once more in
 ../numba_cuda/.

@@ -15,7 +15,7 @@ from .tile import product_of
 FEWEST = 64  # blocks, for which it is worth while
 USED = 0.5  # of the products that they make, at least, is wanted
 POINTWISE = 1, 1, 1, 1, 0, 0, 1, 1  # a window of one tap: size, stride, padding, dilation
-TURN = 2048  # pixels, from which filters are turned for the gradient of the input
+TURN = 1024  # pixels, from which filters are turned for the gradient of the input
 
 
 def conv2d(x, w, bias, y, window, flags):

@@ -1,4 +1,4 @@
-"""Max and average pooling (see reference/pool.py and pool.cu): a thread a number."""
+"""Max and average pooling (see reference/pool.py and pool.cu): a thread for 16 bytes."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def max_pool2d(
     taps = np.uint8 if kernel_size[0] * kernel_size[1] <= 256 else np.int32
     y, argmax = empty(shape, x), empty(shape if want_argmax else (1, 1, 1, 1), x, taps)
     sizes = H, W, *output_size, C, *kernel_size, *stride, *padding, *dilation
-    for_each(y.size, "pool.cu", "max_pool", x, y, argmax, int(want_argmax), *sizes,
+    for_each(_vectors(y), "pool.cu", "max_pool", x, y, argmax, int(want_argmax), *sizes,
              real=x.dtype, tap_type=_tap_type(taps))  # fmt: skip
     return y, argmax if want_argmax else None
 
@@ -35,7 +35,7 @@ def max_pool2d_grad(
     gy, argmax, (N, C, OH, OW) = channels_last(gy), channels_last(argmax), gy.shape
     gx = empty((N, C, *input_size), gy)
     sizes = *input_size, OH, OW, C, *kernel_size, *stride, *padding, *dilation
-    for_each(gx.size, "pool.cu", "max_pool_grad", gy, argmax, gx, *sizes,
+    for_each(_vectors(gx), "pool.cu", "max_pool_grad", gy, argmax, gx, *sizes,
              real=gy.dtype, tap_type=_tap_type(argmax.dtype))  # fmt: skip
     return gx
 
@@ -47,7 +47,7 @@ def avg_pool2d(
     x, (N, C, H, W) = channels_last(x), x.shape
     y = empty((N, C, *output_size), x)
     sizes = H, W, *output_size, C, *kernel_size, *stride, *padding, *dilation
-    for_each(y.size, "pool.cu", "avg_pool", x, y, *sizes, real=x.dtype, tap_type="int")
+    for_each(_vectors(y), "pool.cu", "avg_pool", x, y, *sizes, real=x.dtype, tap_type="int")
     return y
 
 
@@ -58,8 +58,16 @@ def avg_pool2d_grad(
     gy, (N, C, OH, OW) = channels_last(gy), gy.shape
     gx = empty((N, C, *input_size), gy)
     sizes = *input_size, OH, OW, C, *kernel_size, *stride, *padding, *dilation
-    for_each(gx.size, "pool.cu", "avg_pool_grad", gy, gx, *sizes, real=gy.dtype, tap_type="int")
+    for_each(
+        _vectors(gx), "pool.cu", "avg_pool_grad", gy, gx, *sizes, real=gy.dtype, tap_type="int"
+    )
     return gx
+
+
+def _vectors(y) -> int:
+    """Of maps that are made: 16 bytes of channels each, the last of a pixel perhaps less."""
+    N, C, H, W = y.shape
+    return N * H * W * -(-C * y.itemsize // 16)
 
 
 def _tap_type(dtype) -> str:
