@@ -164,9 +164,11 @@ class Emulated(Place):
             yield
 
 
-def place_for(emulated: bool, rounds: int) -> Place:
-    """The place of this process."""
-    return Emulated(rounds) if emulated else Gpu(rounds)
+def place_for(options) -> Place:
+    """The place of this process (worker.Options)."""
+    place = (Emulated if options.emulated else Gpu)(options.rounds)
+    place.without = options.without
+    return place
 
 
 # What a kernel may differ by from the reference, ||error|| / ||reference||. Rounding to TF32 errs
@@ -203,12 +205,12 @@ def products(place, precision: str) -> list[str]:
     """The names of what computes a precision here."""
     from minifcn.kernels.cuda import tile
 
-    names = [
+    left_out = {"float64", *place.without} | (set() if place.hopper else {"wgmma"})
+    return [
         name
         for name, (wanted, product) in PRODUCTS.items()
-        if wanted == precision and product in tile.PRODUCTS[precision]
+        if wanted == precision and product in tile.PRODUCTS[precision] and name not in left_out
     ]
-    return [name for name in names if name != "float64" and (name != "wgmma" or place.hopper)]
 
 
 def set_torch_precision(name: str) -> None:

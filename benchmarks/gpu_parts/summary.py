@@ -18,6 +18,17 @@ def summary(sections: dict[str, list[dict]], ceilings: dict[str, float]) -> str:
     return "\n".join([*lines, "", goals])
 
 
+def wrong_products(lines) -> list[str]:
+    """Products of which the kernels' section says that a convolution failed or was wrong."""
+    wrong = set()
+    for line in lines:
+        kernel, _, product = line["name"].rpartition(", ")
+        right = line.get("result", {}).get("ok") or line.get("error") == "no time left"
+        if kernel.startswith("conv2d") and not right:
+            wrong.add(product)
+    return sorted(wrong)
+
+
 def _correctness(sections) -> list[str]:
     lines = []
     checks = [line for line in sections.get("kernels", []) if "ok" in line.get("result", {})]

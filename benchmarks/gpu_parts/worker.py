@@ -42,6 +42,7 @@ class Options:
     until: float = float("inf")
     folder: str = "build/bench/gpu"  # for files on the way
     cases: list[str] = field(default_factory=list)  # parts of names; none: all cases
+    without: list[str] = field(default_factory=list)  # products (place.PRODUCTS) that were wrong
 
 
 def finished(log: Path) -> list[dict]:
@@ -70,7 +71,7 @@ def main() -> int:
 
     done = {line["end"] for line in finished(log)}
     module = importlib.import_module(f".{SECTIONS[section]}", __package__)
-    place = place_for(options.emulated, options.rounds)
+    place = place_for(options)
     with open(log, "a") as file:
 
         def say(**line):
