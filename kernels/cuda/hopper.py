@@ -15,6 +15,7 @@ from .tile import product_of
 FEWEST = 64  # blocks, for which it is worth while
 USED = 0.5  # of the products that they make, at least, is wanted
 POINTWISE = 1, 1, 1, 1, 0, 0, 1, 1  # a window of one tap: size, stride, padding, dilation
+TURNED = 256 << 20  # bytes of gy at most that are turned at a time, but for one image
 TURN = 1024  # pixels, from which filters are turned for the gradient of the input
 
 
@@ -57,24 +58,40 @@ def conv2d_grad_input(gy, w, gx, window):
 
 
 def conv2d_grad_weight(gy, x, gw, window):
-    """gw (K, C, KH, KW), made of gy (N, K, OH, OW) and x (N, C, H, W), all channels last."""
-    (N, K, OH, OW), (_, C, H, W) = gy.shape, x.shape
+    """gw (K, C, KH, KW), made of gy (N, K, OH, OW) and x (N, C, H, W), all channels last.
+
+    gy is turned first (patches.cu), some images at a time, so that the memory for it is bounded.
+    """
+    (N, K, OH, OW), C = gy.shape, x.shape[1]
     if product_of(x.dtype) != "WGMMA" or address(x) % 16 or C % 4 or not gy.size * x.size:
         return None
     plan = patches.weight_plan(N, OH, OW, C, K, window)
     if not _is_worth_while(plan):
         return None
-    count = N * patches.count((OH, OW), plan.patch)
-    rows = module_of(gy).empty((K, patches.FEW_PIXELS * count), gy.dtype)
-    launch("patches.cu", "turn_patches", (count, -(-K // 32)), (256,), gy, rows, N, OH, OW, K,
-           *plan.patch, real=gy.dtype)  # fmt: skip
-    made = parts.room(plan.grid[2], gw)
-    pixels = _what_patches_see(x, (N, H, W, C), plan)
-    gradients = tensor_map(rows, rows.shape[::-1], rows.shape[1:], (patches.CHUNK, plan.columns))
-    launch("conv_weight_hopper.cu", "conv2d_grad_weight_hopper", plan.grid, (512,), pixels,
-           gradients, made, N, OH, OW, C, K, *window, *plan.patch, *plan.places, plan.grid[2],
-           shared=plan.shared)  # fmt: skip
+    pixels = patches.FEW_PIXELS * patches.count((OH, OW), plan.patch)  # of an image, in rows
+    most = min(N, max(1, TURNED // (K * pixels * gy.itemsize)))
+    groups, splits = range(0, N, most), plan.grid[2]
+    rows = module_of(gy).empty(K * most * pixels, gy.dtype)
+    made = parts.room(len(groups) * splits, gw)
+    for group, first in enumerate(groups):
+        images = slice(first, min(first + most, N))
+        n = images.stop - first
+        _gradient(gy[images], x[images], rows, (n * pixels, K), window, plan,
+                  made if made is gw else made[group * splits :])  # fmt: skip
     return parts.added(made, gw)
+
+
+def _gradient(gy, x, rows, size, window, plan, made) -> None:
+    """The parts of a gradient of some images, whose gy in ``rows`` has a size (pixels, K)."""
+    (N, K, OH, OW), (_, C, H, W), splits = gy.shape, x.shape, plan.grid[2]
+    grid = size[0] // patches.FEW_PIXELS, -(-K // 32)
+    launch("patches.cu", "turn_patches", grid, (256,), gy, rows, N, OH, OW, K, *plan.patch,
+           real=gy.dtype)  # fmt: skip
+    pixels = _what_patches_see(x, (N, H, W, C), plan)
+    gradients = tensor_map(rows, size, size[:1], (patches.CHUNK, plan.columns))
+    launch("conv_weight_hopper.cu", "conv2d_grad_weight_hopper", plan.grid, (512,), pixels,
+           gradients, made, N, OH, OW, C, K, *window, *plan.patch, *plan.places, splits,
+           shared=plan.shared)  # fmt: skip
 
 
 def _what_patches_see(x, size, plan):

@@ -124,6 +124,12 @@ def test_hoppers_products(case, device, monkeypatch):
     )
     check_close(first, expected, LONG, case)
     assert np.array_equal(first, again)  # to the bit: parts of sums are added in order
+    if shape[0] > 1:
+        monkeypatch.setattr(hopper, "TURNED", 1)  # image by image
+        again = backend.conv2d_grad_weight(gy, x, weight_shape[2:], *window, 1)
+        check_close(again, expected, LONG, case)
+        assert not np.array_equal(first, again)
+        del used[-2 * shape[0] :]
     maps = ["conv2d_hopper"] * (3 if window[0] == (1, 1) else 2)
     assert used == maps + ["turn_patches", "conv2d_grad_weight_hopper"] * 2
 
