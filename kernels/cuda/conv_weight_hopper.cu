@@ -71,13 +71,14 @@ conv2d_grad_weight_hopper(const __grid_constant__ TensorMap x, const __grid_cons
   }
   take_registers<160>();
 
-  // Warp w of four has 16 of 64 channels: this lane c0 and c0 + 8 of them, and of eight pixels two.
-  int first_tap = blockIdx.y * 9 + warp / 4 * 3, c0 = warp % 4 * 16 + lane / 4, shift[3];
+  // Of the products' 16 rows of a warp this lane has two, for channels c0 of both boxes; of eight
+  // pixels it has two.
+  int first_tap = blockIdx.y * 9 + warp / 4 * 3, c0 = warp % 4 * 8 + lane / 4, shift[3];
   float sums[3][32];
 #pragma unroll
   for (int t = 0; t < 3; t++) {
     int tap = min(first_tap + t, taps - 1);
-    shift[t] = (tap / KW * DH * columns + tap % KW * DW) * ROW + c0 / 32 * box_size + c0 % 32 * 4;
+    shift[t] = (tap / KW * DH * columns + tap % KW * DW) * ROW + c0 * 4;
 #pragma unroll
     for (int e = 0; e < 32; e++) sums[t][e] = 0;
     settle(sums[t]);
@@ -86,7 +87,7 @@ conv2d_grad_weight_hopper(const __grid_constant__ TensorMap x, const __grid_cons
   int step = 0;
   for (int patch = 0; patch < patches; patch++) {
     int place = patch % x_places;
-    const unsigned char* pixels = room + 2 * place * box_size;
+    int boxes = 2 * place * box_size;
     barrier_wait(&x_full[place], patch / x_places);
     for (int part = 0; part < 2; part++, step++) {
       int gy_place = step % gy_places;
@@ -100,9 +101,9 @@ conv2d_grad_weight_hopper(const __grid_constant__ TensorMap x, const __grid_cons
         for (int t = 0; t < 3; t++)
 #pragma unroll
           for (int e = 0; e < 2; e++) {
-            int at = swizzled(from[e] + shift[t]);
-            numbers[t][2 * e] = *(const unsigned*)(pixels + at);
-            numbers[t][2 * e + 1] = *(const unsigned*)(pixels + (at ^ 32));  // channel c0 + 8
+            int at = swizzled(from[e] + (shift[t] + boxes));
+            numbers[t][2 * e] = *(const unsigned*)(room + at);
+            numbers[t][2 * e + 1] = *(const unsigned*)(room + at + box_size);
           }
         products_begin();
 #pragma unroll
@@ -122,7 +123,7 @@ conv2d_grad_weight_hopper(const __grid_constant__ TensorMap x, const __grid_cons
   for (int t = 0; t < 3; t++)
 #pragma unroll
     for (int e = 0; e < 32; e++) {
-      int k = first_k + e / 4 * 8 + lane % 4 * 2 + e % 2, c = first_c + c0 + e % 4 / 2 * 8;
+      int k = first_k + e / 4 * 8 + lane % 4 * 2 + e % 2, c = first_c + c0 + e % 4 / 2 * 32;
       if (first_tap + t < taps && k < K && c < C)
         parts[((long long)k * taps + first_tap + t) * C + c] = sums[t][e];
     }
