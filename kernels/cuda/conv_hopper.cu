@@ -21,12 +21,16 @@
 const int WARPS = 8;             // that multiply
 const int DEEPEST = 8;           // places at most
 const int ROW = 128;             // bytes: 32 numbers
-const int LEAST = 64 * ROW / 8;  // 1024: places of pixels and filters begin at multiples of it
+const int LEAST = 8 * ROW;       // bytes: places of pixels and filters begin at multiples of it
+
+// With 64 channels two blocks share a multiprocessor, and its registers: a warpgroup then waits for its
+// products before it reads the next pixels, while three others multiply. With 128 channels it reads on.
+const int BLOCKS = BN == 64 ? 2 : 1, LATER = BN == 64 ? 0 : 1;
 
 // x (N, H, W, C) in boxes (1, rows, columns, 32) of what a patch sees, w (K, KH*KW, C) in boxes (BN, 1,
 // 32). y (N, OH, OW, y_pitch), K of its channels, K a multiple of 4. grid: (patches, ceil(K / BN), splits).
 // x_places, w_places: how many boxes of each have room in shared memory.
-extern "C" __global__ void __launch_bounds__(384, BN == 64 ? 2 : 1)
+extern "C" __global__ void __launch_bounds__(384, BLOCKS)
 conv2d_hopper(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float* bias,
               float* y, int N, int OH, int OW, int y_pitch, int C, int K, int KH, int KW, int SH, int SW,
               int PH, int PW, int DH, int DW, int patch_h, int patch_w, int x_places, int w_places,
@@ -76,7 +80,7 @@ conv2d_hopper(const __grid_constant__ TensorMap x, const __grid_constant__ Tenso
     }
     return;
   }
-  take_registers<BN == 64 ? 112 : 232>();
+  take_registers<BN == 64 ? 104 : 232>();
 
   // Of this lane: the row of the patch's pixels that it reads for each 64 of its warpgroup's 128
   int seen[2], group = warp / 4, first_row = warp % 4 * 16;
@@ -90,15 +94,15 @@ conv2d_hopper(const __grid_constant__ TensorMap x, const __grid_constant__ Tenso
     settle(sums[m]);
   }
 
-  int step = 0;
+  int w_place = 0, w_round = 0, done = -1;  // done: the place of the filters before these
   for (int chunk = 0; chunk < chunks; chunk++) {
     int x_place = chunk % x_places;
     const unsigned char* pixels = room + x_place * x_size;
     barrier_wait(&x_full[x_place], chunk / x_places);
-    for (int tap = 0; tap < taps; tap++, step++) {
-      int w_place = step % w_places, shift = tap / KW * DH * columns + tap % KW * DW;
+    for (int tap = 0; tap < taps; tap++) {
+      int shift = tap / KW * DH * columns + tap % KW * DW;
       const float* filter = (const float*)(filters + w_place * w_size);
-      barrier_wait(&w_full[w_place], step / w_places);
+      barrier_wait(&w_full[w_place], w_round);
 #pragma unroll
       for (int k = 0; k < 4; k++) {  // 8 of 32 terms: two pieces of 16 bytes in each row
         unsigned numbers[2][4];
@@ -111,9 +115,11 @@ conv2d_hopper(const __grid_constant__ TensorMap x, const __grid_constant__ Tenso
 #pragma unroll
         for (int m = 0; m < 2; m++) multiply(sums[m], numbers[m], rows_of(filter + 8 * k));
         products_end();
-        products_wait<1>();
-        if (k == 0) barrier_arrive(&w_free[(step + w_places - 1) % w_places], lane == 0 && step > 0);
+        products_wait<LATER>();
+        if (k == 0) barrier_arrive(&w_free[max(done, 0)], lane == 0 && done >= 0);
       }
+      done = w_place;
+      if (++w_place == w_places) w_place = 0, w_round++;
     }
     __syncwarp();
     barrier_arrive(&x_free[x_place], lane == 0);

@@ -14,7 +14,7 @@
 const int WARPS = 12;            // that multiply
 const int DEEPEST = 8;           // places at most
 const int ROW = 128;             // bytes: 32 numbers
-const int LEAST = 64 * ROW / 8;  // 1024: boxes begin at multiples of it
+const int LEAST = 8 * ROW;       // bytes: boxes begin at multiples of it
 
 // x (N, H, W, C) in boxes (1, rows, columns, 32) of what a patch sees, gy (K, patches * 64) in boxes (64,
 // 32). parts (splits, K, KH*KW, C). grid: (ceil(C / 64) * ceil(K / 64), ceil(taps / 9), splits).
@@ -84,15 +84,14 @@ conv2d_grad_weight_hopper(const __grid_constant__ TensorMap x, const __grid_cons
     settle(sums[t]);
   }
 
-  int step = 0;
+  int gy_place = 0, gy_round = 0, done = -1;  // done: the place of the gradients before these
   for (int patch = 0; patch < patches; patch++) {
     int place = patch % x_places;
     int boxes = 2 * place * box_size;
     barrier_wait(&x_full[place], patch / x_places);
-    for (int part = 0; part < 2; part++, step++) {
-      int gy_place = step % gy_places;
+    for (int part = 0; part < 2; part++) {
       const float* gradient = (const float*)(gradients + gy_place * GY_SIZE);
-      barrier_wait(&gy_full[gy_place], step / gy_places);
+      barrier_wait(&gy_full[gy_place], gy_round);
 #pragma unroll
       for (int k = 0; k < 4; k++) {  // eight pixels: this lane's are 2q and 2q + 1
         int p = part * 32 + k * 8 + lane % 4 * 2, from[2] = {seen[p], seen[p + 1]};
@@ -110,8 +109,10 @@ conv2d_grad_weight_hopper(const __grid_constant__ TensorMap x, const __grid_cons
         for (int t = 0; t < 3; t++) multiply(sums[t], numbers[t], rows_of(gradient + 8 * k));
         products_end();
         products_wait<1>();
-        if (k == 0) barrier_arrive(&gy_free[(step + gy_places - 1) % gy_places], lane == 0 && step > 0);
+        if (k == 0) barrier_arrive(&gy_free[max(done, 0)], lane == 0 && done >= 0);
       }
+      done = gy_place;
+      if (++gy_place == gy_places) gy_place = 0, gy_round++;
     }
     __syncwarp();
     barrier_arrive(&x_free[place], lane == 0);

@@ -15,7 +15,9 @@ struct alignas(64) TensorMap { unsigned long long opaque[16]; };
 // announced (mbarrier). Then it counts anew: rounds are numbered 0, 1, 2, ...
 typedef unsigned long long Barrier;
 
-__device__ __forceinline__ unsigned shared_address(const void* p) { return (unsigned)__cvta_generic_to_shared(p); }
+__device__ __forceinline__ unsigned shared_address(const void* p) {
+  return (unsigned)__cvta_generic_to_shared(p);
+}
 
 __device__ __forceinline__ void barrier_init(Barrier* barrier, int threads) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(threads));
@@ -33,7 +35,8 @@ __device__ __forceinline__ void barrier_arrive(Barrier* barrier, bool so) {
 }
 // Arrive, and announce bytes that the copy engine will bring.
 __device__ __forceinline__ void barrier_announce(Barrier* barrier, int bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)),
+               "r"(bytes)
                : "memory");
 }
 // Wait until the round of that number has passed: this one, or the one before it.
@@ -46,11 +49,15 @@ __device__ __forceinline__ void barrier_wait(Barrier* barrier, int round) {
 }
 
 // All warps of a warpgroup (four, from a multiple of four) give registers back, or take some: from now
-// on each of their threads has so many. (setmaxnreg)
+// on each of their threads has so many. Who takes waits until they are there. (setmaxnreg)
 template <int REGISTERS>
-__device__ __forceinline__ void keep_registers() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS)); }
+__device__ __forceinline__ void keep_registers() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
+}
 template <int REGISTERS>
-__device__ __forceinline__ void take_registers() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS)); }
+__device__ __forceinline__ void take_registers() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS));
+}
 
 // Fetch the box of an array that begins at the coordinates, the fastest axis first, to shared memory,
 // and tell the barrier. What lies outside of the array is zero. (cp.async.bulk.tensor)
@@ -93,8 +100,12 @@ __device__ __forceinline__ void settle(float (&d)[N]) {
 }
 
 // Products run in groups. begin: the registers that they read and write are ready.
-__device__ __forceinline__ void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
-__device__ __forceinline__ void products_end() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+__device__ __forceinline__ void products_begin() {
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+__device__ __forceinline__ void products_end() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
 // Wait until at most GROUPS of them run.
 template <int GROUPS>
 __device__ __forceinline__ void products_wait() {

@@ -120,3 +120,24 @@ def test_nothing_is_spilled(file, reports):
         for name, frame in frames:
             assert frame == "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads", name
         assert "serialized" not in report
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", HOPPER)
+def test_registers_that_change_hands_are_there(file, reports):
+    """A warpgroup that takes more than others gave back would wait for ever."""
+    text = (FOLDER / file).read_text()
+    threads = int(re.search(r"__launch_bounds__\((\d+),", text).group(1))
+    for (macros, _), report in zip(cases(file), reports(file), strict=True):
+        narrow = macros.get("BN") == 64
+        kept, taken = (_chosen(verb, text, narrow) for verb in ("keep", "take"))
+        used = int(re.search(r"Used (\d+) registers", report).group(1))
+        assert kept < used < taken
+        assert 128 * kept + (threads - 128) * taken <= threads * used
+        assert (2 if narrow else 1) * threads * used <= 65536
+
+
+def _chosen(verb: str, text: str, narrow: bool) -> int:
+    """What keep_registers or take_registers is called with: one number, or one for BN = 64 too."""
+    numbers = re.search(rf"{verb}_registers<(?:BN == 64 \? (\d+) : )?(\d+)>", text).groups()
+    return int(numbers[0] if narrow and numbers[0] else numbers[1])
