@@ -35,7 +35,6 @@ conv2d_hopper(const __grid_constant__ TensorMap x, const __grid_constant__ Tenso
               float* y, int N, int OH, int OW, int y_pitch, int C, int K, int KH, int KW, int SH, int SW,
               int PH, int PW, int DH, int DW, int patch_h, int patch_w, int x_places, int w_places,
               int splits, int has_bias, int relu) {
-#if __CUDA_ARCH_FEAT_SM90_ALL || defined(EMULATED)
   DYNAMIC_SHARED(unsigned char, room);
   __shared__ Barrier x_full[DEEPEST], x_free[DEEPEST], w_full[DEEPEST], w_free[DEEPEST];
   int columns = (patch_w - 1) * SW + (KW - 1) * DW + 1, rows = (patch_h - 1) * SH + (KH - 1) * DH + 1;
@@ -145,5 +144,4 @@ conv2d_hopper(const __grid_constant__ TensorMap x, const __grid_constant__ Tenso
         *(float2*)(to + k) = two;
       }
     }
-#endif
 }

@@ -24,7 +24,6 @@ conv2d_grad_weight_hopper(const __grid_constant__ TensorMap x, const __grid_cons
                           float* parts, int N, int OH, int OW, int C, int K, int KH, int KW, int SH, int SW,
                           int PH, int PW, int DH, int DW, int patch_h, int patch_w, int x_places,
                           int gy_places, int splits) {
-#if __CUDA_ARCH_FEAT_SM90_ALL || defined(EMULATED)
   DYNAMIC_SHARED(unsigned char, room);
   __shared__ Barrier x_full[DEEPEST], x_free[DEEPEST], gy_full[DEEPEST], gy_free[DEEPEST];
   __shared__ int seen[64];  // where in a box of x the row is that each pixel sees first
@@ -128,5 +127,4 @@ conv2d_grad_weight_hopper(const __grid_constant__ TensorMap x, const __grid_cons
       if (first_tap + t < taps && k < K && c < C)
         parts[((long long)k * taps + first_tap + t) * C + c] = sums[t][e];
     }
-#endif
 }

@@ -31,6 +31,17 @@ def address(array) -> int:
     return array.ctypes.data if isinstance(array, arrays.EmulatedArray) else array.data.ptr
 
 
+def is_hopper(array) -> bool:
+    """Whether an array lives where Hopper's own instructions run: they are emulated, too."""
+    return isinstance(array, arrays.EmulatedArray) or _capability() == "90"
+
+
+def _capability() -> str:
+    import cupy
+
+    return cupy.cuda.Device().compute_capability
+
+
 def launch(file: str, name: str, grid, block, *arguments, shared: int = 0, **macros) -> None:
     """Run kernel ``name`` of ``file`` with a grid of blocks of threads, each 1 to 3 numbers.
 
@@ -67,7 +78,7 @@ def _module(file: str, macros):
     import cupy
 
     options = ["-std=c++17", f"-I{FOLDER}", f"-DHEADERS={_digest_of_headers()}"]
-    if cupy.cuda.Device().compute_capability == "90":
+    if _capability() == "90":
         options.append("-arch=sm_90a")  # Hopper's own instructions too
     options += [f"-D{key}={value}" for key, value in macros]
     return cupy.RawModule(code=(FOLDER / file).read_text(), options=tuple(options))

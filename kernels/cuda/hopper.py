@@ -7,7 +7,7 @@ begins at multiples of 16 bytes, and tiles that are mostly empty are not worth w
 import math
 
 from . import parts, patches
-from .device import address, launch, module_of
+from .device import address, is_hopper, launch, module_of
 from .layout import pitch
 from .tensor_map import tensor_map
 from .tile import product_of
@@ -63,7 +63,7 @@ def conv2d_grad_weight(gy, x, gw, window):
     gy is turned first (patches.cu), some images at a time, so that the memory for it is bounded.
     """
     (N, K, OH, OW), C = gy.shape, x.shape[1]
-    if product_of(x.dtype) != "WGMMA" or address(x) % 16 or C % 4 or not gy.size * x.size:
+    if not _is_asked_for(x) or address(x) % 16 or C % 4 or not gy.size * x.size:
         return None
     plan = patches.weight_plan(N, OH, OW, C, K, window)
     if not _is_worth_while(plan):
@@ -104,7 +104,7 @@ def _plan(x, w, y, size, window):
     """The plan of a convolution that makes maps of size (N, OH, OW); None where x or w cannot be
     read or it is not worth while."""
     C, K = x.shape[1], y.shape[1]
-    if product_of(x.dtype) != "WGMMA" or any(address(a) % 16 for a in (x, w, y)):
+    if not _is_asked_for(x) or any(address(a) % 16 for a in (x, w, y)):
         return None
     if C % 4 or K % 4 or pitch(y) % 4 or not x.size * y.size:
         return None
@@ -112,6 +112,11 @@ def _plan(x, w, y, size, window):
         size = 1, 1, math.prod(size)
     plan = patches.plan(*size, C, K, window)
     return plan if _is_worth_while(plan) else None
+
+
+def _is_asked_for(x) -> bool:
+    """Whether Hopper's products were chosen (tile.set_product), and x lives on such a GPU."""
+    return product_of(x.dtype) == "WGMMA" and is_hopper(x)
 
 
 def _is_worth_while(plan) -> bool:

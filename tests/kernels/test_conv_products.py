@@ -98,7 +98,7 @@ def test_hoppers_products(case, device, monkeypatch):
     from minifcn.kernels.cuda import hopper, precision, tile
 
     backend, rng = table(device), np.random.default_rng(4)
-    if device == "cuda" and not is_hopper():
+    if not hopper.is_hopper(backend.module.zeros(1)):
         pytest.skip("wgmma needs a GPU of compute capability 9.0")
     monkeypatch.setattr(precision, "_chosen", "tf32")
     monkeypatch.setitem(tile._products, "tf32", "WGMMA")
@@ -134,10 +134,24 @@ def test_hoppers_products(case, device, monkeypatch):
     assert used == maps + ["turn_patches", "conv2d_grad_weight_hopper"] * 2
 
 
-def is_hopper() -> bool:
-    import cupy
+@pytest.mark.parametrize("device", DEVICES)
+def test_other_gpus_have_no_hoppers_products(device, monkeypatch):
+    """Where they are asked for, the portable ones do it."""
+    from minifcn.kernels.cuda import hopper, precision, tile
 
-    return cupy.cuda.Device().compute_capability == "90"
+    monkeypatch.setattr(precision, "_chosen", "tf32")
+    monkeypatch.setitem(tile._products, "tf32", "WGMMA")
+    monkeypatch.setattr(hopper, "is_hopper", lambda x: False)
+    monkeypatch.setattr(hopper, "FEWEST", 1)
+    backend, used, launch, rng = table(device), [], conv.launch, np.random.default_rng(8)
+    monkeypatch.setattr(conv, "launch", lambda *a, **k: used.append(a[1]) or launch(*a, **k))
+    x, w = array(rng, (1, 64, 9, 8), np.float32), array(rng, (64, 64, 3, 3), np.float32)
+    window = (1, 1), (1, 1), (1, 1), 1
+    expected = reference.conv2d(rounded(x, "TF32"), rounded(w, "TF32"), None, *window)
+    check_close(backend.conv2d(x, w, None, *window), expected, 1e-6)
+    backend.conv2d_grad_input(x, w, (9, 8), *window)
+    backend.conv2d_grad_weight(x, x, (3, 3), *window)
+    assert used == ["conv2d", "conv2d_grad_input", "conv2d_grad_weight"]
 
 
 @pytest.mark.parametrize("device", DEVICES)
