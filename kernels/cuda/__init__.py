@@ -15,7 +15,7 @@ Behind them, in the order to read:
     tile.py            which of them
     hopper.cuh         Hopper's own instructions: a copy engine, products in the background
     conv_hopper.cu, conv_weight_hopper.cu, hopper.py    convolutions by them, patch by patch
-    patches.py, patches.cu, tensor_map.py    the patches, maps turned, what the engine must know
+    patches.py, turn.cu, tensor_map.py    the patches, what is turned, what the engine must know
     columns.py, grouped.py, bias.cu    convolutions that go other ways
     sum.cu, parts.py   sums of which several blocks made parts
     log_sum_exp.cuh, triangle.cuh    what several .cu files share: the softmax's sum, the bilinear

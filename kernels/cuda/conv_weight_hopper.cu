@@ -3,7 +3,7 @@
 //   gw[k, tap, c] = sum over pixels of  gy[pixel, k] x[source(pixel, tap), c]
 //
 // The sums run over pixels, but wgmma reads what it finds in shared memory along the sums alone: gy
-// comes turned (patches.cu). x goes through registers, where every lane gathers what it needs.
+// comes turned (turn.cu). x goes through registers, where every lane gathers what it needs.
 //
 // A block makes 64 filters' gradients for 64 channels and nine taps: nine products of 64 x 64, three by
 // each of three warpgroups. It goes through patches of 64 pixels; the copy engine fetches what a patch

@@ -8,7 +8,7 @@ import math
 
 from . import parts, patches
 from .device import address, is_hopper, launch, module_of
-from .layout import pitch
+from .layout import empty, pitch
 from .tensor_map import tensor_map
 from .tile import product_of
 
@@ -52,15 +52,17 @@ def conv2d_grad_input(gy, w, gx, window):
     window = KH, KW, 1, 1, (KH - 1) * DH - PH, (KW - 1) * DW - PW, DH, DW
     if (SH, SW) != (1, 1) or N * H * W < TURN or not _plan(gy, w, gx, (N, H, W), window):
         return None
-    turned = w.transpose(1, 2, 3, 0)[:, ::-1, ::-1]
-    turned = module_of(w).ascontiguousarray(turned).transpose(0, 3, 1, 2)
+    K, C = w.shape[:2]
+    turned = empty((C, K, KH, KW), w)
+    grid = -(-C // 32), -(-K // 32), KH * KW
+    launch("turn.cu", "turn_filters", grid, (32, 8), w, turned, K, C, real=w.dtype)
     return conv2d(gy, turned, gy, gx, window, (0, 0))
 
 
 def conv2d_grad_weight(gy, x, gw, window):
     """gw (K, C, KH, KW), made of gy (N, K, OH, OW) and x (N, C, H, W), all channels last.
 
-    gy is turned first (patches.cu), some images at a time, so that the memory for it is bounded.
+    gy is turned first (turn.cu), some images at a time, so that the memory for it is bounded.
     """
     (N, K, OH, OW), C = gy.shape, x.shape[1]
     if not _is_asked_for(x) or address(x) % 16 or C % 4 or not gy.size * x.size:
@@ -85,7 +87,7 @@ def _gradient(gy, x, rows, size, window, plan, made) -> None:
     """The parts of a gradient of some images, whose gy in ``rows`` has a size (pixels, K)."""
     (N, K, OH, OW), (_, C, H, W), splits = gy.shape, x.shape, plan.grid[2]
     grid = size[0] // patches.FEW_PIXELS, -(-K // 32)
-    launch("patches.cu", "turn_patches", grid, (256,), gy, rows, N, OH, OW, K, *plan.patch,
+    launch("turn.cu", "turn_patches", grid, (256,), gy, rows, N, OH, OW, K, *plan.patch,
            real=gy.dtype)  # fmt: skip
     pixels = _what_patches_see(x, (N, H, W, C), plan)
     gradients = tensor_map(rows, size, size[:1], (patches.CHUNK, plan.columns))

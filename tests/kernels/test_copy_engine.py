@@ -122,15 +122,23 @@ def test_maps_are_turned_patch_by_patch_by_hand():
     gpu = table("emulated").module
     maps = gpu.asarray(np.arange(1, 19, dtype=np.float32).reshape(1, 3, 3, 2))
     rows = gpu.full((2, 4 * 64), 7, np.float32)
-    launch(
-        "patches.cu", "turn_patches", (4, 1), (256,), maps, rows, 1, 3, 3, 2, 2, 2, real="float"
-    )
+    launch("turn.cu", "turn_patches", (4, 1), (256,), maps, rows, 1, 3, 3, 2, 2, 2, real="float")
     filled = rows.get().reshape(2, 4, 64)
     pixels = np.array([[0, 1, 3, 4], [2, -1, 5, -1], [6, 7, -1, -1], [8, -1, -1, -1]])
     for channel in (0, 1):
         expected = np.where(pixels < 0, 0, 2 * pixels + 1 + channel)
         np.testing.assert_array_equal(filled[channel, :, [0, 4, 1, 5]].T, expected)
     assert filled[..., [2, 3, 6, 7]].max() == filled[..., 8:].max() == 0
+
+
+def test_filters_are_turned_by_hand():
+    gpu = table("emulated").module
+    w = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)  # filters, taps, channels
+    turned = gpu.full((4, 3, 2), -1, np.float32)
+    launch(
+        "turn.cu", "turn_filters", (1, 1, 3), (32, 8), gpu.asarray(w), turned, 2, 4, real="float"
+    )
+    np.testing.assert_array_equal(turned.get(), w[:, ::-1].transpose(2, 1, 0))
 
 
 WINDOWS = {

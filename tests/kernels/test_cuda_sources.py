@@ -24,13 +24,13 @@ MACROS = {
     "im2col.cu": {"real": REALS},
     "loss.cu": {"real": REALS, "label_type": LABELS},
     "lrn.cu": {"real": REALS},
-    "patches.cu": {"real": REALS},
     "pool.cu": {"real": REALS, "tap_type": ("unsigned char", "int")},
     "random.cu": {},
     "scores.cu": {"real": REALS, "label_type": LABELS},
     "softmax.cu": {"real": REALS},
     "solver.cu": {"real": REALS},
     "sum.cu": {"real": REALS},
+    "turn.cu": {"real": REALS},
     "upsample.cu": {"real": REALS},
 }
 TILED = "conv.cu", "conv_weight.cu"
